@@ -1,0 +1,1 @@
+"""OCI images: documents, canonical layers, the local store and registries."""
