@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from pkgtool import model
+from pkgtool import model, tag_template
 from pkgtool.config.inputs import read_inputs
 from pkgtool.config.schema import LINUXKIT_SOURCE, BuildSchema
 from pkgtool.config.validation import read_schema, validate
@@ -17,7 +17,6 @@ from pkgtool.model import BuildArg, ContextPath, DockerImages, Package, Role, Ro
 from pkgtool.source.trees import SourceTree
 from pkgtool.values import ImageRef, Platform, is_repository, is_tag
 
-_HASH_FIELD = re.compile(r"\{\{-?\s*\.Hash\s*-?\}\}")
 _ARCHITECTURES = frozenset(
     "386 amd64 arm arm64 loong64 mips mips64 mips64le mipsle ppc64 ppc64le riscv64 s390x wasm".split()
 )
@@ -58,11 +57,6 @@ class Draft:
     package: Package
     source: Source
     references: list[Reference] = field(default_factory=list)
-
-
-def render_tag(template: str, content_hash: str) -> str:
-    """The tag that a template such as `v1-{{.Hash}}` gives for a hash."""
-    return _HASH_FIELD.sub(lambda _: content_hash, template)
 
 
 class PackageReader:
@@ -143,8 +137,8 @@ class PackageReader:
         return org
 
     def _tag(self, template: str) -> str:
-        template = self._overrides.tag or template or "{{.Hash}}"
-        rendered = render_tag(template, "0" * 40)
+        template = self._overrides.tag or template or tag_template.DEFAULT
+        rendered = tag_template.render(template, "0" * 40)
         if "{{" in rendered or not is_tag(rendered):
             hint = "letters, digits, . _ - and the field {{.Hash}}"
             self._problem(f"the tag template {template!r} gives no valid tag", ("tag",), hint)
