@@ -14,8 +14,6 @@ from pydantic import ConfigDict, Field
 from pkgtool.config.scalars import Boolean, Integer, Text, TextOrInteger
 from pkgtool.config.schema import Strict
 
-LABEL = "org.mobyproject.config"
-
 EMBEDDED = "."
 """The JSON name of an embedded Go struct: its fields appear among those of the outer one."""
 

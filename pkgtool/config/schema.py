@@ -134,7 +134,7 @@ class TreeSchema(Strict):
 
     org: Text = ""
     platforms: list[Text] = []
-    packages: list[Text] = Field(default=["pkg/*"], description="Globs of package directories.")
+    packages: list[Text] = Field(default=["pkg/*", "."], description="Globs of package directories.")
     source: Text = Field(default="", description="The repository that labels name, where build.yml has no gitrepo.")
     source_date_epoch: Integer | None = Field(default=None, alias="source-date-epoch", ge=1)
     registry: Text = Field(default="", description="Where push and pull go: host[:port][/prefix].")
