@@ -102,7 +102,7 @@ class BuildAction:
         )
         archive = scratch / "image.tar"
         engine.build(request, archive, log=log, cancel=cancel)
-        return from_docker_archive(archive, scratch), str(engine.info), epoch
+        return from_docker_archive(archive, scratch, ran=dockerfile.final_stage_runs(text)), str(engine.info), epoch
 
     def _parents(self, package: Package, platform: Platform) -> list[tuple[Dependency, Parent]]:
         """The images that this one may be FROM, as they are in the store."""

@@ -19,7 +19,7 @@ from pkgtool.cancel import Cancellation
 from pkgtool.engines.interface import BuildRequest, EngineInfo, LineSink, Parent
 from pkgtool.errors import BuildError, EngineError
 from pkgtool.oci import locks
-from pkgtool.oci.archive import write_layout_view
+from pkgtool.oci.archive import write_docker_archive
 from pkgtool.oci.store import Store
 from pkgtool.values import Platform
 
@@ -58,7 +58,7 @@ class BuildahEngine:
             )
             self._buildah(["push", "--quiet", result, f"docker-archive:{output}"], cancel=cancel)
         except process.ProcessFailed as failure:
-            raise BuildError(failure.message, details=failure.details) from failure
+            raise BuildError(f"buildah ended with status {failure.returncode}", details=failure.details) from None
         finally:
             self._buildah(["rmi", "--force", result], accept=(0, 1, 125))
 
@@ -87,12 +87,11 @@ class BuildahEngine:
         found = self._buildah(["images", "--no-trunc", "--format", "{{.ID}}", reference], accept=(0, 1, 125))
         if config.hex in found.text:
             return
-        for layer in self._store.layout.manifest(parent.manifest).blobs:
-            self._store.layout.verify_blob(layer.digest)
         with self._store.lock("buildah-load", cancel=cancel), self._store.scratch("load") as scratch:
-            write_layout_view(self._store.layout, parent.manifest, "image", scratch)
-            pulled = self._buildah(["pull", "--quiet", f"oci:{scratch}:image"], cancel=cancel)
-            self._buildah(["tag", pulled.text.split()[-1], reference])
+            archive = scratch / "image.tar"
+            with archive.open("wb") as out:
+                write_docker_archive(self._store.layout, parent.manifest, [parent.reference], out)
+            self._buildah(["pull", "--quiet", f"docker-archive:{archive}"], cancel=cancel)
 
     def _buildah(
         self,

@@ -191,6 +191,8 @@ def _endpoint(base_url: str | None) -> dict[str, Any]:
 
 def _pack(directory: Path, target: Path) -> None:
     with tarfile.open(target, "w", format=tarfile.PAX_FORMAT) as archive:
+        # BuildKit recognises a tar by its first kilobyte, which must therefore hold no extended header.
+        archive.add(directory, arcname=".", recursive=False, filter=_anonymous)
         for path in sorted(directory.iterdir()):
             archive.add(path, arcname=path.name, filter=_anonymous)
 
@@ -198,6 +200,7 @@ def _pack(directory: Path, target: Path) -> None:
 def _anonymous(member: tarfile.TarInfo) -> tarfile.TarInfo:
     member.uid = member.gid = 0
     member.uname = member.gname = ""
+    member.mtime = int(member.mtime)
     return member
 
 

@@ -104,6 +104,21 @@ def _named_image(instruction: Instruction, values: Mapping[str, str]) -> str:
     return _resolve(source.group(1), values) if source else ""
 
 
+def final_stage_runs(text: str) -> bool:
+    """Whether a RUN takes part in the final image: in its own stage, or in one that this stage is FROM."""
+    runs: dict[str, bool] = {}
+    position, current = -1, ""
+    for instruction in instructions(text):
+        if instruction.keyword == "FROM":
+            stage = _stage(instruction)
+            position += 1
+            current = stage.name or str(position)
+            runs[current] = runs.get(stage.image.lower(), False)
+        elif instruction.keyword == "RUN" and current:
+            runs[current] = True
+    return runs.get(current, False)
+
+
 def with_epoch(text: str) -> str:
     """The same Dockerfile with SOURCE_DATE_EPOCH declared in every stage, so that every RUN sees it.
 

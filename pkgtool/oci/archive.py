@@ -6,7 +6,6 @@ import io
 import json
 import tarfile
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import IO
 
 from pkgtool.oci.documents import INDEX, REF_NAME, Descriptor, encode
@@ -46,14 +45,6 @@ def write_oci_archive(layout: Layout, root: Descriptor, reference: str, out: IO[
         _add(archive, "index.json", index)
         for blob in {d.digest: d for d in everything_below(layout, root)}.values():
             _add_blob(archive, f"blobs/{blob.digest.algorithm}/{blob.digest.hex}", layout, blob)
-
-
-def write_layout_view(layout: Layout, manifest: Descriptor, reference: str, directory: Path) -> None:
-    """A directory that is an OCI layout with one image, its blobs being those of the store (no copy)."""
-    named = Descriptor(manifest.media_type, manifest.digest, manifest.size, annotations={REF_NAME: reference})
-    (directory / "oci-layout").write_bytes(encode({"imageLayoutVersion": "1.0.0"}))
-    (directory / "index.json").write_bytes(encode({"schemaVersion": 2, "manifests": [named.document()]}))
-    (directory / "blobs").symlink_to((layout.root / "blobs").resolve())
 
 
 def everything_below(layout: Layout, root: Descriptor) -> Iterator[Descriptor]:

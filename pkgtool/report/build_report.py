@@ -46,7 +46,8 @@ def failure(report: BuildReport, *, interrupted: bool) -> PkgtoolError:
     """What went wrong, as one error."""
     failed = [result.error for result in report.results.by_step.values() if result.outcome is Outcome.FAILED]
     errors = [error for error in failed if error is not None]
-    blocked = sorted({report.plan.by_id[s].title for s in report.results.with_outcome(Outcome.BLOCKED)})
+    stopped = [report.plan.by_id[step] for step in report.results.with_outcome(Outcome.BLOCKED)]
+    blocked = sorted(step.title for step in stopped if step.kind is StepKind.BUILD)
     if interrupted or not errors:
         return Interrupted(hint="what is finished is kept; the same command goes on from there")
     if blocked:
