@@ -84,10 +84,7 @@ class BuildAction:
             **{argument_name(d): str(p.reference) for d, p in parents if d.role is not Role.REFERENCE},
             dockerfile.EPOCH_ARGUMENT: str(epoch),
         }
-        recipe = context / package.dockerfile
-        recipe.write_text(
-            dockerfile.with_epoch(recipe.read_text("utf-8", "surrogateescape")), "utf-8", "surrogateescape"
-        )
+        text = _declare_epoch(context / package.dockerfile)
         normalise(context, epoch=epoch)
         request = BuildRequest(
             title=f"{package.name} {platform}",
@@ -152,6 +149,13 @@ class BuildFailed(BuildError):
             hint=f"to repeat this step alone: pkgtool build --platform {step.platform} {step.package}",
         )
         self.log = log
+
+
+def _declare_epoch(recipe: Path) -> str:
+    """Let every step of a Dockerfile see SOURCE_DATE_EPOCH; returns the Dockerfile as it was written."""
+    text = recipe.read_text("utf-8", "surrogateescape")
+    recipe.write_text(dockerfile.with_epoch(text), "utf-8", "surrogateescape")
+    return text
 
 
 def argument_name(dependency: Dependency) -> str:
