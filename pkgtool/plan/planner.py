@@ -76,6 +76,7 @@ class _Planner:
         self._fingerprints = fingerprints
         self._target = target
         self._snapshot = snapshot
+        self._asked = frozenset(target.names)
         self._needed: dict[str, dict[Platform, str]] = {}
         """Why a package is needed for a platform."""
 
@@ -154,7 +155,7 @@ class _Planner:
         if open_builds and self._packages[name].inputs:
             yield self._fetch(name, [step for step in open_builds if step.platform])
         yield from builds
-        if name in self._target.names or open_builds:
+        if name in self._asked or open_builds:
             yield self._assemble(name, open_builds)
 
     def _fetch(self, name: str, builds: Sequence[Step]) -> Step:
