@@ -96,8 +96,8 @@ def _verify(parsed: argparse.Namespace) -> int:
 
 def _gc(parsed: argparse.Namespace) -> int:
     from pkgtool.cli.run_options import run_options
-    from pkgtool.report.text import size
     from pkgtool.oci.store.collect import Limits
+    from pkgtool.report.text import size
     from pkgtool.workflows.store import gc
 
     found = gc(run_options(parsed), Limits(parsed.older_than, parsed.max_size), dry_run=parsed.dry_run)
