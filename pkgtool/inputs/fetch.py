@@ -7,9 +7,10 @@ What is wrong is deleted at once. Nothing reaches `inputs/sha256/` before all of
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Self
 
 from pkgtool.cancel import Cancellation
@@ -26,6 +27,8 @@ from pkgtool.oci.files import hash_file
 from pkgtool.oci.store import Store
 from pkgtool.values import Digest
 
+Check = Callable[[Path], str]
+"""Looks at a file that was fetched; gives the reason to refuse it, or nothing."""
 JOBS = 8
 """Transfers at once: enough to hide the latency of a mirror with many small files."""
 
@@ -141,8 +144,8 @@ class Fetcher:
                 partial.move_to(self.store.input_path(artifact.digest))
         return None if complete else failures
 
-    def learn(self, label: str, urls: Sequence[str], *, step: str = "lock") -> Content:
-        """Bring a file whose hash is not known yet: only for making a lock.
+    def learn(self, label: str, urls: Sequence[str], *, check: Check | None = None, step: str = "lock") -> Content:
+        """Bring a file whose hash is not known yet: only for making a lock. `check` says what else must hold.
 
         Raises `InputError` if no place serves it.
         """
@@ -155,6 +158,10 @@ class Fetcher:
             for url in self.mirrors.all_places(urls):
                 partial.restart()  # without a hash nobody can tell whether two places' parts belong together
                 failure = self._places.serve(url, partial, None, lambda size: progress.update(key.hex, size))
+                if failure is None and check:
+                    partial.flush()
+                    refusal = check(partial.path)
+                    failure = Failure(url, refusal, gone=False) if refusal else None
                 if failure is None:
                     content = Content(partial.digest, partial.size)
                     partial.move_to(self.store.input_path(content.digest))

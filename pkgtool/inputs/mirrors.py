@@ -21,7 +21,9 @@ class Mirrors:
     rules: tuple[tuple[str, str], ...] = ()
 
     def places(self, url: str) -> tuple[str, ...]:
-        """The URLs to try instead of `url`."""
+        """The URLs to try instead of `url`; a git URL (`git+https:…`) goes by the rules of what is behind its mark."""
+        if url.startswith("git+"):
+            return tuple(f"git+{place}" for place in self.places(url.removeprefix("git+")))
         matching = [rule for rule in self.rules if url.startswith(rule[0])]
         if not matching:
             return (url,)

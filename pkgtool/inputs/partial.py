@@ -38,6 +38,10 @@ class Partial:
         self._hash = hashlib.sha256()
         self.size = self.inherited = 0
 
+    def flush(self) -> None:
+        """Let others who open `path` see all that was written."""
+        self._file.flush()
+
     @property
     def digest(self) -> Digest:
         return Digest("sha256", self._hash.hexdigest())

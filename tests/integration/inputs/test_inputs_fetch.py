@@ -378,12 +378,13 @@ def test_two_processes_fetch_an_artifact_once(store: Store, served: Artifact, se
     for _ in range(2):
         child = os.fork()
         if child == 0:
+            status = 1
             try:
                 with Store(store.root).in_use():
                     fetch(Store(store.root), served)
-                os._exit(0)
-            except BaseException:
-                os._exit(1)
+                status = 0
+            finally:
+                os._exit(status)
         children.append(child)
     assert [os.waitpid(child, 0)[1] for child in children] == [0, 0]
     assert server.requests["/thing"] == 1
