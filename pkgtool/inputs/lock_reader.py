@@ -109,7 +109,7 @@ def _debian(value: Value) -> DebianLock:
         lambda deb: f"{deb.name} for {', '.join(deb.architectures)}",
     )
     request = DebianRequest(
-        suites=tuple((archive.name, archive.suite) for archive in archives),
+        suites=tuple((archive.name, archive.suite) for archive in archives if "@" not in archive.name),
         components=_texts(fields, "components", names.component),
         packages=_texts(fields, "names", names.package),
         variant=_text(fields, "variant", names.variant),
@@ -133,7 +133,7 @@ def _digests(fields: Mapping[str, Value], name: str, parse: names.Check) -> tupl
 def _archive(value: Value) -> Archive:
     fields = value.fields(["name", "suite", "date", "inrelease"])
     return Archive(
-        _text(fields, "name", names.package),
+        _text(fields, "name", names.archive),
         _text(fields, "suite", names.suite),
         _date(fields) or names.NO_DATE,
         fields["inrelease"].parsed(names.sha256, names.NO_DIGEST) if "inrelease" in fields else names.NO_DIGEST,
@@ -146,7 +146,7 @@ def _deb(value: Value, architectures: tuple[str, ...], archives: set[str]) -> De
     if arch and arch != ALL and arch not in architectures:
         fields["arch"].problem(f"{arch} is not among the lock's architectures")
     wanted = _texts(fields, "for", names.architecture) or (architectures if arch == ALL else (arch,))
-    archive = _text(fields, "archive", names.package) or "debian"
+    archive = _text(fields, "archive", names.archive) or "debian"
     if archive not in archives:
         value.problem(f"{archive} is not among the lock's archives")
     return Deb(

@@ -36,6 +36,7 @@ package = _matching(r"[a-z0-9][a-z0-9._+-]*", "the name of a package")
 version = _matching(r"(?:[0-9]+:)?[0-9A-Za-z][0-9A-Za-z.+~-]*", "a Debian version")
 """Policy 5.6.12."""
 architecture = _matching(r"[a-z0-9][a-z0-9-]*", "a Debian architecture")
+archive = _matching(r"[a-z][a-z-]*(?:@[0-9]{8}T[0-9]{6}Z)?", "an archive such as debian or debian@20260912T075541Z")
 suite = _matching(r"[a-z0-9][a-z0-9.+-]*(?:/[a-z0-9][a-z0-9.+-]*)?", "a Debian suite")
 component = _matching(r"[a-z0-9][a-z0-9-]*(?:/[a-z0-9-]+)?", "a component of an archive")
 variant = _matching(r"[a-z-]*", "a variant of mmdebstrap")

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
-from pkgtool.errors import UsageError
+from pkgtool.errors import InputError, UsageError
 from pkgtool.inputs.debian.apt import KEYRING, Apt
 from pkgtool.inputs.debian.places import sources
 from pkgtool.inputs.debian.resolve import DebianResolver, Question
@@ -103,6 +103,8 @@ class Resolver:
     def _session(self, request: DebianRequest) -> DebianResolver:
         key = (request.suites, request.components, request.architectures)
         if key not in self._sessions:
+            if self._fetcher.offline:
+                raise InputError("Debian packages can't be resolved offline", hint="run it without --offline")
             directory = self._stack.enter_context(self._fetcher.store.scratch("apt"))
             mirrored = [
                 replace(source, url=self._fetcher.mirrors.places(source.url + "/")[0].rstrip("/"))

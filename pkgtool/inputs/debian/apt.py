@@ -101,11 +101,11 @@ class Apt:
         """
         if not wanted:
             return ()
-        options = ["-qq", "--yes", "--print-uris", "--fix-broken", "--no-remove", "--no-install-recommends"]
+        options = ["--yes", "--print-uris", "--fix-broken", "--no-remove", "--no-install-recommends"]
         command = ["apt-get", *options, "install", *wanted]
         done = self._run((arch,), self._write_status(status), command, accept=(0, 100))
         if done.returncode:
-            raise InputError(f"apt can't install the packages for {arch}", details=_told(done))
+            raise InputError(f"apt can't install the packages for {arch}", details=[*_unmet(done), *_told(done)])
         return tuple(self._candidate(line) for line in done.text.splitlines() if line.startswith("'"))
 
     def stanzas(self, arch: str, versions: Iterable[tuple[str, str]]) -> dict[tuple[str, str], dict[str, str]]:
@@ -116,6 +116,14 @@ class Apt:
         command = ["apt-cache", "show", *wanted]
         done = self._run((arch,), self._write_status(""), command, accept=(0, 100))
         return {(fields["Package"], fields["Version"]): fields for fields in stanzas(done.text)}
+
+    def known(self, arch: str, names: Iterable[str]) -> set[str]:
+        """Those names that the archive has in any version."""
+        wanted = list(names)
+        if not wanted:
+            return set()
+        done = self._run((arch,), self._write_status(""), ["apt-cache", "show", *wanted], accept=(0, 100))
+        return {fields["Package"] for fields in stanzas(done.text)}
 
     def locate(self, arch: str, name: str, version: str) -> Candidate:
         """Where the archive has a version now. Raises `InputError` if it has it no more."""
@@ -202,6 +210,12 @@ def _told(done: process.Completed) -> list[str]:
     lines = done.errors.decode("utf-8", "replace").splitlines()
     told = [found[1] for line in lines if (found := _TOLD.match(line))]
     return list(dict.fromkeys(told))
+
+
+def _unmet(done: process.Completed) -> list[str]:
+    """The dependencies that apt could not meet, one a line."""
+    _, _, listed = done.text.partition("have unmet dependencies:\n")
+    return [" ".join(line.split()) for line in listed.splitlines() if line.startswith(" ")]
 
 
 def _update_hint(problems: Sequence[str]) -> str:

@@ -45,9 +45,9 @@ def status_text(held: Iterable[Held]) -> str:
     return "\n".join(parts)
 
 
-def wanted(request: DebianRequest, held: Mapping[str, Held], update: Collection[str]) -> list[str]:
-    """What apt is asked to install: what is not there yet, and what shall move."""
-    named = [*request.packages, *_NAMED.get(request.variant, ())]
+def wanted(request: DebianRequest, held: Mapping[str, Held], update: Collection[str], lost: Iterable[str]) -> list[str]:
+    """What apt is asked to install: what is not there yet or no more, and what shall move."""
+    named = [*request.packages, *_NAMED.get(request.variant, ()), *sorted(lost)]
     names = [name for name in named if name not in held]
     names += sorted(name for name in update if name in held)
     return [*_patterns(request.variant), *dict.fromkeys(names)]
@@ -59,6 +59,22 @@ def _patterns(variant: str) -> list[str]:
         return []
     priorities = _PRIORITIES.get(variant, ())
     return [_ESSENTIAL, *(f"?and(?priority({priority}),?not(?installed))" for priority in priorities)]
+
+
+def without_broken(held: Mapping[str, Held]) -> dict[str, Held]:
+    """Without those of the own packages that miss a dependency: apt refuses to start from a broken state."""
+    left = dict(held)
+    while True:
+        there = {name for entry in left.values() for name in (entry.deb.name, *provided(entry.stanza))}
+        broken = [
+            name
+            for name, entry in left.items()
+            if entry.own and any(there.isdisjoint(alternatives) for alternatives in dependencies(entry.stanza))
+        ]
+        if not broken:
+            return left
+        for name in broken:
+            del left[name]
 
 
 def needed(request: DebianRequest, own: Mapping[str, Stanza], parents: Collection[str]) -> set[str]:

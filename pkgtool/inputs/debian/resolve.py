@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pkgtool.errors import InputError
 from pkgtool.events import Note
 from pkgtool.inputs.debian.apt import Apt, Candidate
-from pkgtool.inputs.debian.closure import Held, needed, status_text, wanted
+from pkgtool.inputs.debian.closure import Held, needed, status_text, wanted, without_broken
 from pkgtool.inputs.debian.control import Stanza, control_of, is_newer
 from pkgtool.inputs.debian.places import deb_artifact, older_name, origin
 from pkgtool.inputs.fetch import Fetcher
@@ -55,10 +55,10 @@ class DebianResolver:
         return DebianLock(question.request, (*self._archives, *older), debs)
 
     def _closure(self, question: Question, arch: str) -> list[Deb]:
-        held = self._held(question, arch)
-        update = question.update or frozenset()
+        held, lost = self._held(question, arch)
+        asked = wanted(question.request, held, question.update or frozenset(), lost)
         try:
-            candidates = self._apt.install(arch, status_text(held.values()), wanted(question.request, held, update))
+            candidates = self._apt.install(arch, status_text(held.values()), asked)
         except InputError as error:
             if question.previous is not None and question.update is not None:
                 error.hint = f"let everything move: pkgtool lock --update-all {question.package}"
@@ -76,8 +76,11 @@ class DebianResolver:
 
     # -- what counts as installed -----------------------------------------------------------------------
 
-    def _held(self, question: Question, arch: str) -> dict[str, Held]:
-        """By name: the parents' packages, and above them those of the previous lock that are not older."""
+    def _held(self, question: Question, arch: str) -> tuple[dict[str, Held], set[str]]:
+        """By name: the parents' packages, and above them those of the previous lock that are not older.
+
+        The second part names what of the previous lock can no longer be had in its version, but in another one.
+        """
         inherited = {deb.name: (package, lock, deb) for package, lock, deb in _parent_debs(question.parents, arch)}
         previous = question.previous if question.update is not None else None
         own = [
@@ -99,7 +102,9 @@ class DebianResolver:
             entry = self._kept(question.package, deb, previous, listed.get(deb.content))
             if entry:
                 held[deb.name] = entry
-        return held
+        lost = {deb.name for deb in own} - held.keys()
+        replaceable = self._apt.known(arch, lost)
+        return (held if replaceable == lost else without_broken(held)), replaceable
 
     def _listed(self, arch: str, debs: Iterable[Deb]) -> dict[Content, Stanza]:
         """The stanzas of those debs that the archive still has, by their content."""

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from pkgtool.oci.store import Store
+from tests.support.fake_archive import FakeArchive, SigningKey
 from tests.support.faulty_server import FaultyServer, running
 
 
@@ -27,3 +28,17 @@ def store(tmp_path: Path) -> Iterator[Store]:
     found = Store(tmp_path / "store")
     with found.in_use():
         yield found
+
+
+@pytest.fixture(scope="session")
+def archive_key(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SigningKey]:
+    key = SigningKey.make(tmp_path_factory.mktemp("key"))
+    yield key
+    key.stop()
+
+
+@pytest.fixture
+def archive(tmp_path: Path, archive_key: SigningKey) -> FakeArchive:
+    directory = tmp_path / "archive"
+    directory.mkdir()
+    return FakeArchive(directory, archive_key)
