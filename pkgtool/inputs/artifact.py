@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 from pkgtool.inputs.lock import Content
 from pkgtool.values import Digest
@@ -42,5 +42,9 @@ def shown_url(url: str) -> str:
         parts = urlsplit(url)
     except ValueError:
         return "(not a URL)"
-    host = parts.netloc.rpartition("@")[2]
-    return urlunsplit(parts._replace(netloc=host, query=_SECRET_PARAMETER.sub(r"\1…", parts.query)))
+    if parts.netloc:
+        host = parts.netloc.rpartition("@")[2]
+        url = url.replace(f"//{parts.netloc}", f"//{host}", 1)
+    if parts.query:
+        url = url.replace(f"?{parts.query}", "?" + _SECRET_PARAMETER.sub(r"\1…", parts.query), 1)
+    return url

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, cast
+from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 from pkgtool import process, programs
@@ -79,23 +79,14 @@ def _resolve(request: GitInput, url: str, fetcher: Fetcher) -> str:
         return request.ref
     problems = []
     for place in fetcher.mirrors.places(url):
+        look_up = _commit_in_bundle if _is_bundle(place) else _commit_at_remote
         try:
-            repository = _downloaded_bundle(place, fetcher) if _is_bundle(place) else place
-            listed = process.run(
-                ["git", "ls-remote", "--", repository, request.ref, f"{request.ref}^{{}}"],
-                why="look up commits",
-                env=_ENVIRONMENT,
-                cancel=fetcher.cancel,
-            )
+            commit = look_up(place, request.ref, fetcher)
         except (process.ProcessFailed, InputError) as error:
             problems += [f"{shown_url(place)}: {line}" for line in (error.details or (error.message,))]
             continue
-        found: dict[str, str] = {name: commit for commit, name in map(str.split, listed.text.splitlines())}
-        for name in (f"refs/tags/{request.ref}^{{}}", f"refs/tags/{request.ref}", f"refs/heads/{request.ref}"):
-            if name in found:
-                return found[name]
-        if request.ref in found:
-            return found[request.ref]
+        if commit:
+            return commit
         problems.append(f"{shown_url(place)}: has no branch or tag {request.ref}")
     raise InputError(
         f"{request.name}: the git ref {request.ref} can't be looked up",
@@ -104,12 +95,36 @@ def _resolve(request: GitInput, url: str, fetcher: Fetcher) -> str:
     )
 
 
+def _commit_at_remote(url: str, ref: str, fetcher: Fetcher) -> str:
+    """The commit of a tag (before a branch of the same name), or of a full ref; empty if there is none."""
+    listed = process.run(
+        ["git", "ls-remote", "--", url, ref, f"{ref}^{{}}"],
+        why="look up commits",
+        env=_ENVIRONMENT,
+        cancel=fetcher.cancel,
+    )
+    found: dict[str, str] = {name: commit for commit, name in map(str.split, listed.text.splitlines())}
+    names = (f"refs/tags/{ref}^{{}}", f"refs/tags/{ref}", f"refs/heads/{ref}", f"{ref}^{{}}", ref)
+    return next((found[name] for name in names if name in found), "")
+
+
+def _commit_in_bundle(url: str, ref: str, fetcher: Fetcher) -> str:
+    """The same for a bundle, whose listing does not say what a tag points to."""
+    content = fetcher.learn("the git bundle", [url])
+    with fetcher.store.scratch("git") as scratch:
+
+        def git(*arguments: str, accept: tuple[int, ...] = (0,)) -> str:
+            command = ["git", "--git-dir", str(scratch), *arguments]
+            run = process.run(command, why="look up commits", env=_ENVIRONMENT, accept=accept, cancel=fetcher.cancel)
+            return run.text
+
+        git("init", "--quiet", "--bare", str(scratch))
+        git("fetch", "--quiet", "--", str(fetcher.store.input_path(content.digest)), "+refs/*:refs/*")
+        return git("rev-parse", "--quiet", "--verify", f"{ref}^{{commit}}", accept=(0, 1))
+
+
 def _is_bundle(url: str) -> bool:
     return urlsplit(url).path.endswith(".bundle")
-
-
-def _downloaded_bundle(url: str, fetcher: Fetcher) -> str:
-    return str(fetcher.store.input_path(fetcher.learn("the git bundle", [url]).digest))
 
 
 # -- the transport --------------------------------------------------------------------------------------
@@ -210,16 +225,40 @@ def _write(repository: git.Repo, commit: str, attempt: Attempt) -> None:
         cancel=attempt.cancel,
     )
     time = int(repository.git.show("--no-patch", "--format=%ct", commit))
-
-    def read(object_id: str) -> tuple[int, IO[bytes]]:
-        _, _, size, stream = repository.git.stream_object_data(object_id)
-        return size, cast(IO[bytes], stream)
-
     attempt.partial.restart()
     try:
-        write_tar(parse_listing(listing.output), read, time, _Received(attempt))
+        entries = parse_listing(listing.output)
+        with _objects(repository, [entry.object_id for entry in entries]) as read:
+            write_tar(entries, read, time, _Received(attempt))
     except ValueError as error:
         raise Unusable(str(error)) from error
+
+
+@contextlib.contextmanager
+def _objects(repository: git.Repo, ids: list[str]) -> Iterator[Callable[[], tuple[int, IO[bytes]]]]:
+    """Sizes and streams of objects in the order of `ids`, from one `git cat-file`; each is to be read to its end."""
+    asked = Path(repository.git_dir) / "wanted-objects"
+    asked.write_text("".join(f"{object_id}\n" for object_id in ids))
+    with asked.open("rb") as file:
+        running: Any = repository.git.cat_file("--batch", istream=file, as_process=True)
+        output: IO[bytes] = running.stdout
+        first = True
+
+        def read() -> tuple[int, IO[bytes]]:
+            nonlocal first
+            if not first:
+                output.readline()  # the newline after the object before
+            first = False
+            header = output.readline().split()
+            if len(header) != 3:
+                raise ValueError(f"git can't read an object of the commit: {header!r}")
+            return int(header[2]), output
+
+        try:
+            yield read
+        finally:
+            output.close()
+            running.terminate()
 
 
 class _Received:

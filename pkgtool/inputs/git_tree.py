@@ -59,13 +59,13 @@ def _check_names(names: Iterable[bytes]) -> None:
         directories |= parents
 
 
-def write_tar(entries: Iterable[Entry], read: Callable[[str], tuple[int, IO[bytes]]], time: int, sink: Sink) -> None:
-    """Write the tar. `read` gives size and stream of an object, `time` is in seconds since 1970."""
+def write_tar(entries: Iterable[Entry], read: Callable[[], tuple[int, IO[bytes]]], time: int, sink: Sink) -> None:
+    """Write the tar. `read` gives size and stream of each entry's object in turn; `time` is in seconds since 1970."""
     with tarfile.open(fileobj=cast(IO[bytes], sink), mode="w|", format=tarfile.GNU_FORMAT) as archive:
         for entry in entries:
             info = tarfile.TarInfo(entry.name.decode("utf-8", "surrogateescape"))
             info.mtime = time
-            size, stream = read(entry.object_id)
+            size, stream = read()
             if entry.mode == _LINK:
                 info.type, info.mode = tarfile.SYMTYPE, 0o777
                 info.linkname = stream.read(size).decode("utf-8", "surrogateescape")

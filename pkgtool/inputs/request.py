@@ -6,14 +6,15 @@ determine the question, and every lock repeats the question it was written for.
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pkgtool.errors import ConfigError
+from pkgtool.errors import ConfigError, Location
 from pkgtool.inputs.architectures import debian_architectures
 from pkgtool.inputs.lock import DebianRequest, Lock
-from pkgtool.model import FileInput, GitInput, Package, TreeSettings
+from pkgtool.model import FileInput, GitInput, GoInput, Package, TreeSettings
 from pkgtool.oci.files import hash_file
 from pkgtool.values import Digest, Platform
 
@@ -44,7 +45,7 @@ def request_of(
         debian=_debian(package, parents, settings, platforms),
         files=tuple(sorted(package.inputs.files, key=lambda file: file.name)),
         git=tuple(sorted(package.inputs.git, key=lambda git: git.name)),
-        go=tuple(sorted((go.path, _sum_digest(package, directory, go.path)) for go in package.inputs.go)),
+        go=tuple(sorted((path, _sum_digest(package, directory, path)) for path in map(_sum_path, package.inputs.go))),
     )
 
 
@@ -91,14 +92,18 @@ def _debian(
     )
 
 
+def _sum_path(module: GoInput) -> str:
+    return posixpath.normpath(posixpath.join(module.path, "go.sum"))
+
+
 def _sum_digest(package: Package, directory: Path, path: str) -> Digest:
     try:
         return hash_file(directory / path)
     except OSError as error:
         raise ConfigError(
             f"{package.name} takes Go modules from {path}, which can't be read: {error.strerror}",
-            location=package.location,
-            hint="name a go.sum of the package; 'go mod tidy' writes it",
+            location=Location(package.build_file),
+            hint="'go mod tidy' in the module's directory writes it",
         ) from error
 
 
