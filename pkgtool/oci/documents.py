@@ -63,15 +63,18 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return document
 
 
+_NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
+
+
 def _depth(content: bytes) -> int:
     """An upper bound of the nesting depth, without recursion (brackets inside strings count too)."""
     depth = deepest = 0
-    for byte in content:
-        if byte in b"[{":
+    for bracket in content.translate(None, _NOT_BRACKETS):
+        if bracket in b"[{":
             depth += 1
             deepest = max(deepest, depth)
-        elif byte in b"]}":
-            depth -= 1
+        else:
+            depth = max(0, depth - 1)
     return deepest
 
 
