@@ -1,0 +1,61 @@
+"""What every kind of private key offers: its public half, and signatures."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from pkgtool.errors import SigningError
+from pkgtool.signing.public_key import Algorithm, PublicKey, hash_of
+
+
+class Signer(Protocol):
+    """A private key that signs messages, wherever it lies. Safe to use from several threads."""
+
+    @property
+    def public_key(self) -> PublicKey: ...
+
+    def sign(self, message: bytes) -> bytes:
+        """The signature over `message` by the key's algorithm: ASN.1 DER for ECDSA, raw otherwise.
+
+        Raises `SigningError` if the key can't be used any more.
+        """
+        ...
+
+
+class MemorySigner:
+    """A private key that was read into memory."""
+
+    def __init__(self, key: Any, *, what: str) -> None:
+        self._key = key
+        self.public_key = PublicKey.of(key.public_key(), what=what)
+
+    def sign(self, message: bytes) -> bytes:
+        from cryptography.hazmat.primitives.asymmetric import ec, padding
+
+        algorithm = self.public_key.algorithm
+        if algorithm is Algorithm.ED25519:
+            signature = self._key.sign(message)
+        elif algorithm is Algorithm.RSA:
+            signature = self._key.sign(message, padding.PKCS1v15(), hash_of(algorithm))
+        else:
+            signature = self._key.sign(message, ec.ECDSA(hash_of(algorithm)))
+        return bytes(signature)
+
+
+def checked(public_key: PublicKey, signature: bytes, message: bytes, *, by: str) -> bytes:
+    """The signature, if it is what the key's algorithm gives.
+
+    Whatever signs outside this process may hold another key than we were told, or use another padding: that must
+    be found before anything is published. Raises `SigningError`.
+    """
+    if public_key.verifies(signature, message):
+        return signature
+    if public_key.verifies_pss(signature, message):
+        raise SigningError(
+            f"{by} made an RSA-PSS signature, which cosign does not accept",
+            hint="have it sign with PKCS#1 v1.5 padding and SHA-256",
+        )
+    raise SigningError(
+        f"{by} made a signature that its own public key does not accept",
+        hint=f"the public key is {public_key.fingerprint} ({public_key.algorithm}); is it the other half of that key?",
+    )
