@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from pkgtool.errors import Location
 from pkgtool.values import Platform
 
 DEFAULT_ORG = "linuxkit"
@@ -31,11 +30,14 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Dependency:
-    """One edge of the graph; `name` is the other package's name in the same tree."""
+    """One edge of the graph; `name` is the other package's name in the same tree.
+
+    `written_at` is the path inside build.yml where the edge stands, for messages.
+    """
 
     name: str
     role: Role
-    location: Location | None = field(default=None, compare=False)
+    written_at: tuple[str | int, ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +164,7 @@ class Package:
     outside_settings: tuple[tuple[str, str], ...] = ()
     """What the tree's pkgtool.yml or the command line decides for this package and no file of it does."""
     build_file: str = "build.yml"
-    location: Location | None = field(default=None, compare=False)
+    """The path of its build.yml."""
 
     @property
     def repository(self) -> str:
