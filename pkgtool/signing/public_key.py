@@ -1,8 +1,9 @@
 """Public keys and the one way each kind is used.
 
 A key decides its algorithm: whoever could choose another hash or padding for a signature could also choose a weak
-one. The table is the one that cosign and sigstore's clients use (sigstore, algorithm registry), without RSA-PSS,
-which cosign does not accept for keys.
+one. The table is what `cosign verify` accepts without further options, so there is no RSA-PSS in it, and every
+ECDSA key signs with SHA-256. cosign itself signs with SHA-384 and SHA-512 on the larger curves (and then needs an
+option to verify that); such signatures are accepted here, never made.
 """
 
 from __future__ import annotations
@@ -23,27 +24,18 @@ _RSA_BITS = (2048, 3072, 4096)
 
 
 class Algorithm(StrEnum):
-    """A kind of key with its hash and padding."""
+    """A kind of key, and with it the hash and padding."""
 
-    ECDSA_P256 = "ecdsa-p256-sha256"
-    ECDSA_P384 = "ecdsa-p384-sha384"
-    ECDSA_P521 = "ecdsa-p521-sha512"
+    ECDSA_P256 = "ecdsa-p256"
+    ECDSA_P384 = "ecdsa-p384"
+    ECDSA_P521 = "ecdsa-p521"
     ED25519 = "ed25519"
-    RSA = "rsa-pkcs1v15-sha256"
-
-    @property
-    def hash_name(self) -> str:
-        """The hash that the message goes through first (hashlib's name); empty for Ed25519, which takes it whole."""
-        return _HASH_NAMES[self]
+    RSA = "rsa-pkcs1v15"
 
 
-_HASH_NAMES = {
-    Algorithm.ECDSA_P256: "sha256",
-    Algorithm.ECDSA_P384: "sha384",
-    Algorithm.ECDSA_P521: "sha512",
-    Algorithm.ED25519: "",
-    Algorithm.RSA: "sha256",
-}
+HASH = "sha256"
+"""The hash that a message goes through first, for every kind of key but Ed25519, which takes the message whole."""
+_CURVE_HASHES = {Algorithm.ECDSA_P384: "sha384", Algorithm.ECDSA_P521: "sha512"}
 _CURVES = {
     "secp256r1": Algorithm.ECDSA_P256,
     "secp384r1": Algorithm.ECDSA_P384,
@@ -124,38 +116,47 @@ class PublicKey:
         return int(getattr(self._key, "key_size", 256))
 
     def verifies(self, signature: bytes, message: bytes) -> bool:
-        """Whether `signature` over `message` is this key's, by this key's algorithm."""
-        from cryptography.exceptions import InvalidSignature
-        from cryptography.hazmat.primitives.asymmetric import ec, padding
+        """Whether `signature` over `message` is this key's, as this module's table has it."""
+        return self._accepts(signature, message, *parameters(self.algorithm))
 
-        try:
-            if self.algorithm is Algorithm.ED25519:
-                self._key.verify(signature, message)
-            elif self.algorithm is Algorithm.RSA:
-                self._key.verify(signature, message, padding.PKCS1v15(), hash_of(self.algorithm))
-            else:
-                self._key.verify(signature, message, ec.ECDSA(hash_of(self.algorithm)))
-        except InvalidSignature:
-            return False
-        return True
+    def verifies_curve_hash(self, signature: bytes, message: bytes) -> bool:
+        """Whether it is this key's, with the hash that belongs to its curve (P-384, P-521)."""
+        from cryptography.hazmat.primitives.asymmetric import ec
+
+        name = _CURVE_HASHES.get(self.algorithm)
+        return name is not None and self._accepts(signature, message, ec.ECDSA(hash_named(name)))
 
     def verifies_pss(self, signature: bytes, message: bytes) -> bool:
         """Whether it is this RSA key's signature, but with PSS padding: only to name the reason of a refusal."""
-        from cryptography.exceptions import InvalidSignature
         from cryptography.hazmat.primitives.asymmetric import padding
 
-        if self.algorithm is not Algorithm.RSA:
-            return False
-        sha256 = hash_of(Algorithm.RSA)
+        sha256 = hash_named(HASH)
+        scheme = padding.PSS(padding.MGF1(sha256), padding.PSS.AUTO)
+        return self.algorithm is Algorithm.RSA and self._accepts(signature, message, scheme, sha256)
+
+    def _accepts(self, signature: bytes, message: bytes, *parameters: Any) -> bool:
+        from cryptography.exceptions import InvalidSignature
+
         try:
-            self._key.verify(signature, message, padding.PSS(padding.MGF1(sha256), padding.PSS.AUTO), sha256)
+            self._key.verify(signature, message, *parameters)
         except InvalidSignature:
             return False
         return True
 
 
-def hash_of(algorithm: Algorithm) -> hashes.HashAlgorithm:
-    """The hash of an algorithm as `cryptography` wants it (not for Ed25519)."""
+def parameters(algorithm: Algorithm) -> tuple[Any, ...]:
+    """What `cryptography` takes after the message, to sign or verify by an algorithm."""
+    from cryptography.hazmat.primitives.asymmetric import ec, padding
+
+    if algorithm is Algorithm.ED25519:
+        return ()
+    if algorithm is Algorithm.RSA:
+        return padding.PKCS1v15(), hash_named(HASH)
+    return (ec.ECDSA(hash_named(HASH)),)
+
+
+def hash_named(name: str) -> hashes.HashAlgorithm:
+    """A hash as `cryptography` wants it, by hashlib's name."""
     from cryptography.hazmat.primitives import hashes
 
     kinds: dict[str, hashes.HashAlgorithm] = {
@@ -163,7 +164,7 @@ def hash_of(algorithm: Algorithm) -> hashes.HashAlgorithm:
         "sha384": hashes.SHA384(),
         "sha512": hashes.SHA512(),
     }
-    return kinds[algorithm.hash_name]
+    return kinds[name]
 
 
 def _algorithm(key: Any) -> Algorithm | None:

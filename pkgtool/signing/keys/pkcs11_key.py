@@ -9,7 +9,7 @@ from pkgtool.errors import SigningError
 from pkgtool.signing.keys.passphrase import PIN_VARIABLES, Ask, secret_source
 from pkgtool.signing.keys.pkcs11_uri import Pkcs11Uri
 from pkgtool.signing.keys.signer import checked
-from pkgtool.signing.public_key import Algorithm, PublicKey
+from pkgtool.signing.public_key import HASH, Algorithm, PublicKey
 
 _EXTRA_HINT = "pip install 'pkgtool[pkcs11]'"
 
@@ -159,7 +159,7 @@ def _sign(key: Any, public_key: PublicKey, message: bytes) -> bytes:
         return bytes(key.sign(message, mechanism=Mechanism.EDDSA))
     if algorithm is Algorithm.RSA:
         return bytes(key.sign(message, mechanism=Mechanism.SHA256_RSA_PKCS))
-    raw = bytes(key.sign(hashlib.new(algorithm.hash_name, message).digest(), mechanism=Mechanism.ECDSA))
+    raw = bytes(key.sign(hashlib.new(HASH, message).digest(), mechanism=Mechanism.ECDSA))
     from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
     half = len(raw) // 2

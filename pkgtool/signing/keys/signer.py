@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 from pkgtool.errors import SigningError
-from pkgtool.signing.public_key import Algorithm, PublicKey, hash_of
+from pkgtool.signing.public_key import PublicKey, parameters
 
 
 class Signer(Protocol):
@@ -30,16 +30,7 @@ class MemorySigner:
         self.public_key = PublicKey.of(key.public_key(), what=what)
 
     def sign(self, message: bytes) -> bytes:
-        from cryptography.hazmat.primitives.asymmetric import ec, padding
-
-        algorithm = self.public_key.algorithm
-        if algorithm is Algorithm.ED25519:
-            signature = self._key.sign(message)
-        elif algorithm is Algorithm.RSA:
-            signature = self._key.sign(message, padding.PKCS1v15(), hash_of(algorithm))
-        else:
-            signature = self._key.sign(message, ec.ECDSA(hash_of(algorithm)))
-        return bytes(signature)
+        return bytes(self._key.sign(message, *parameters(self.public_key.algorithm)))
 
 
 def checked(public_key: PublicKey, signature: bytes, message: bytes, *, by: str) -> bytes:
@@ -54,6 +45,11 @@ def checked(public_key: PublicKey, signature: bytes, message: bytes, *, by: str)
         raise SigningError(
             f"{by} made an RSA-PSS signature, which cosign does not accept",
             hint="have it sign with PKCS#1 v1.5 padding and SHA-256",
+        )
+    if public_key.verifies_curve_hash(signature, message):
+        raise SigningError(
+            f"{by} signs with a larger hash than SHA-256, which cosign accepts only with an option of its own",
+            hint="use a P-256 key, or Ed25519",
         )
     raise SigningError(
         f"{by} made a signature that its own public key does not accept",

@@ -12,7 +12,7 @@ from pkgtool.oci import documents
 from pkgtool.signing.encoding import mapping, sequence, text, unb64
 from pkgtool.signing.log.entry import LogEntry
 from pkgtool.signing.log.proofs import Checkpoint, leaf_hash, root_from_proof
-from pkgtool.signing.public_key import Algorithm, PublicKey
+from pkgtool.signing.public_key import PublicKey
 from pkgtool.signing.trusted_root import LogKey, TrustedRoot
 
 
@@ -161,8 +161,3 @@ def _der(content: bytes) -> bytes:
     except ValueError as problem:
         raise VerificationError("the certificate in the log entry is malformed") from problem
     return PublicKey.parse(content, what="the key in the log entry", error=VerificationError).der
-
-
-def digest_of(message: bytes, algorithm: Algorithm) -> bytes:
-    """The digest that a `hashedrekord` entry holds for a message signed by such a key. Ed25519 keys have none."""
-    return hashlib.new(algorithm.hash_name, message).digest()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -9,19 +10,12 @@ from pkgtool.errors import SigningError, VerificationError
 from pkgtool.oci import documents
 from pkgtool.signing.dsse import Envelope
 from pkgtool.signing.encoding import b64
-from pkgtool.signing.log.check import digest_of
 from pkgtool.signing.log.entry import LogEntry
-from pkgtool.signing.public_key import Algorithm, PublicKey
+from pkgtool.signing.public_key import HASH, Algorithm, PublicKey
 from pkgtool.signing.services import LogService
 
 if TYPE_CHECKING:
     import httpx2
-
-_KEY_DETAILS = {
-    Algorithm.ECDSA_P256: "PKIX_ECDSA_P256_SHA_256",
-    Algorithm.ECDSA_P384: "PKIX_ECDSA_P384_SHA_384",
-    Algorithm.ECDSA_P521: "PKIX_ECDSA_P521_SHA_512",
-}
 
 
 def record_envelope(client: httpx2.Client, log: LogService, envelope: Envelope, key: PublicKey) -> LogEntry:
@@ -47,25 +41,25 @@ def record_signature(
     """Record a signature over bytes. Raises `SigningError` if the log does not take it."""
     if log.version == 2:
         return _record_2(client, log, message, signature, key)
-    digest = _digest(message, key)
+    if key.algorithm is Algorithm.ED25519:
+        raise _needs_digest()
+    digest = hashlib.new(HASH, message).digest()
     body = {
         "apiVersion": "0.0.1",
         "kind": "hashedrekord",
         "spec": {
-            "data": {"hash": {"algorithm": key.algorithm.hash_name, "value": digest.hex()}},
+            "data": {"hash": {"algorithm": HASH, "value": digest.hex()}},
             "signature": {"content": b64(signature), "publicKey": {"content": b64(key.pem.encode())}},
         },
     }
     return _record_1(client, log, body)
 
 
-def _digest(message: bytes, key: PublicKey) -> bytes:
-    if key.algorithm is Algorithm.ED25519:
-        raise SigningError(
-            "a transparency log records digests, and an Ed25519 key does not sign digests",
-            hint="sign with an ECDSA or RSA key where a log is used, or without a log",
-        )
-    return digest_of(message, key.algorithm)
+def _needs_digest() -> SigningError:
+    return SigningError(
+        "a transparency log records digests, and an Ed25519 key does not sign digests",
+        hint="sign with an ECDSA P-256 or RSA key where a log is used, or without a log",
+    )
 
 
 def _record_1(client: httpx2.Client, log: LogService, body: dict[str, Any]) -> LogEntry:
@@ -77,13 +71,12 @@ def _record_1(client: httpx2.Client, log: LogService, body: dict[str, Any]) -> L
 
 
 def _record_2(client: httpx2.Client, log: LogService, message: bytes, signature: bytes, key: PublicKey) -> LogEntry:
-    details = _KEY_DETAILS.get(key.algorithm) or f"PKIX_RSA_PKCS1V15_{key.bits}_SHA256"
     body = {
         "hashedRekordRequestV002": {
-            "digest": b64(_digest(message, key)),
+            "digest": b64(hashlib.new(HASH, message).digest()),
             "signature": {
                 "content": b64(signature),
-                "verifier": {"publicKey": {"rawBytes": b64(key.der)}, "keyDetails": details},
+                "verifier": {"publicKey": {"rawBytes": b64(key.der)}, "keyDetails": _key_details(key)},
             },
         }
     }
@@ -92,6 +85,20 @@ def _record_2(client: httpx2.Client, log: LogService, message: bytes, signature:
         return LogEntry.of_document(answer, what=f"the answer of the log {log.url}")
     except VerificationError as problem:
         raise SigningError(problem.message) from problem
+
+
+def _key_details(key: PublicKey) -> str:
+    """The name of key and hash in sigstore's algorithm registry."""
+    if key.algorithm is Algorithm.ED25519:
+        raise _needs_digest()
+    if key.algorithm is Algorithm.RSA:
+        return f"PKIX_RSA_PKCS1V15_{key.bits}_SHA256"
+    if key.algorithm is not Algorithm.ECDSA_P256:
+        raise SigningError(
+            "a log of version 2 takes keys on P-384 and P-521 only with larger hashes, which cosign does not accept",
+            hint="sign with a P-256 key where such a log is used",
+        )
+    return "PKIX_ECDSA_P256_SHA_256"
 
 
 def _post(client: httpx2.Client, url: str, body: dict[str, Any]) -> dict[str, Any]:

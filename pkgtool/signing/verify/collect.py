@@ -13,7 +13,7 @@ from enum import Enum
 from functools import partial
 
 from pkgtool.errors import VerificationError
-from pkgtool.oci.documents import Descriptor, Manifest
+from pkgtool.oci.documents import EMPTY, Descriptor, Manifest
 from pkgtool.oci.repository import Repository
 from pkgtool.signing.formats import bundle, classic
 from pkgtool.signing.verify.evidence import Format
@@ -29,6 +29,11 @@ class Kind(Enum):
     BUNDLE = Format.BUNDLE
     SIGNATURE = "signature"
     ATTESTATION = "attestation"
+
+
+_LISTED_TYPES = (bundle.MEDIA_TYPE, EMPTY, "")
+"""How a list of referrers may name a bundle: where a registry has no such list, cosign keeps one in a tag, with the
+type of the bundle's empty configuration in place of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +60,15 @@ def bundles(
     With `predicate_types`, those that say they are of another type are not fetched. What a bundle says of itself is
     not signed, but whoever could change it could as well remove the bundle.
     """
-    found = [entry for entry in repository.referrers(digest) if entry.artifact_type in (bundle.MEDIA_TYPE, "")]
+    found = [entry for entry in repository.referrers(digest) if entry.artifact_type in _LISTED_TYPES]
     if len(found) > MAX_CANDIDATES:
         raise _too_many(repository, digest, len(found))
     for entry in found:
         said = entry.annotations.get(bundle.PREDICATE_TYPE)
         if predicate_types is None or said is None or said in predicate_types:
-            yield _guarded(digest, Kind.BUNDLE, entry, partial(_bundle, repository, digest, entry.digest))
+            candidate = _guarded(digest, Kind.BUNDLE, entry, partial(_bundle, repository, digest, entry.digest))
+            if candidate.content or candidate.problem:
+                yield candidate
 
 
 def signatures(repository: Repository, digest: Digest) -> Iterator[Candidate]:
@@ -75,16 +82,19 @@ def attestations(repository: Repository, digest: Digest) -> Iterator[Candidate]:
 
 
 def _bundle(repository: Repository, digest: Digest, referrer: Digest) -> bytes:
+    """The bundle's bytes; none if the referrer turns out to be something else."""
     got = repository.get_manifest(referrer)
     if got is None:
         raise VerificationError(f"the referrer {referrer} is listed and not there")
     manifest = Manifest.parse(_honest(got[1], referrer), what=f"the referrer {referrer}", error=VerificationError)
+    if manifest.artifact_type != bundle.MEDIA_TYPE:
+        return b""
     if manifest.subject is None or manifest.subject.digest != digest:
         raise VerificationError(f"the referrer {referrer} refers to another manifest")
     if len(manifest.layers) != 1:
         raise VerificationError(f"the referrer {referrer} has {len(manifest.layers)} layers where one is expected")
     (layer,) = manifest.layers
-    if layer.media_type != bundle.MEDIA_TYPE or manifest.artifact_type not in ("", bundle.MEDIA_TYPE):
+    if layer.media_type != bundle.MEDIA_TYPE:
         raise VerificationError(f"the referrer {referrer} holds {layer.media_type!r} and not a bundle")
     return _read(repository, layer)
 
