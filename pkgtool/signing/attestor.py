@@ -141,4 +141,4 @@ def attestation_layer(bundle: Bundle, predicate_type: str) -> ClassicLayer | Non
         return None
     material = classic.Material(bundle.certificate, bundle.log_entries, bundle.timestamps)
     annotations = {classic.SIGNATURE: "", classic.PREDICATE_TYPE: predicate_type, **material.annotations()}
-    return ClassicLayer(bundle.envelope.encode(), annotations)
+    return ClassicLayer(bundle.logged_envelope or bundle.envelope.encode(), annotations)

@@ -69,7 +69,7 @@ def sign(
     def is_same(evidence: Evidence) -> bool:
         return evidence.predicate_type == SIGN and evidence.annotations == wanted and attestor.made(evidence)
 
-    statement = Statement((Subject.of(subject.digest, annotations=wanted),), SIGN)
+    statement = Statement((Subject.of(subject.digest, repository.name, wanted),), SIGN)
     payload = classic.SimpleSigning(str(subject.digest), repository.name, wanted).encode()
     writers: dict[Format, Callable[[], bool]] = {
         Format.BUNDLE: lambda: _publish_bundle(repository, subject, attestor, statement, is_same),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from pkgtool.errors import VerificationError
@@ -25,6 +25,7 @@ CREATED = "org.opencontainers.image.created"
 MAX_BUNDLE = 96 * 1024 * 1024
 """Bytes: the largest statement in base64, and what stands around it."""
 _MAX_PROOFS = 32
+_STAMPS = "timestampVerificationData"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,8 @@ class Bundle:
     log_entries: tuple[LogEntry, ...] = ()
     timestamps: tuple[bytes, ...] = ()
     """RFC 3161 responses, DER."""
+    logged_envelope: bytes = field(default=b"", compare=False)
+    """The envelope in the encoding that the log hashed, if that is not ours; the classic format must keep it."""
 
     def encode(self) -> bytes:
         if self.certificate:
@@ -48,7 +51,7 @@ class Bundle:
             material["tlogEntries"] = [entry.document() for entry in self.log_entries]
         if self.timestamps:
             stamps = [{"signedTimestamp": b64(stamp)} for stamp in self.timestamps]
-            material["timestampVerificationData"] = {"rfc3161Timestamps": stamps}
+            material[_STAMPS] = {"rfc3161Timestamps": stamps}
         return documents.encode(
             {"mediaType": MEDIA_TYPE, "verificationMaterial": material, "dsseEnvelope": self.envelope.document()}
         )
@@ -62,31 +65,36 @@ class Bundle:
             raise VerificationError(f"{what} is not a sigstore bundle of a known version: {media_type!r}")
         if "dsseEnvelope" not in document:
             raise VerificationError(f"{what} holds no DSSE envelope: it signs bytes, not a statement about an image")
+        envelope = Envelope.of_document(mapping(document, "dsseEnvelope", what), what=what)
         material = mapping(document, "verificationMaterial", what)
-        stamps = material.get("timestampVerificationData") or {}
-        if not isinstance(stamps, dict):
-            raise VerificationError(f"the timestamps of {what} are malformed")
-        return cls(
-            Envelope.of_document(mapping(document, "dsseEnvelope", what), what=what),
-            _hint(material, what),
-            _certificate(material, what),
-            tuple(
-                LogEntry.of_document(entry, what=what)
-                for entry in sequence(material, "tlogEntries", what, limit=_MAX_PROOFS)
-            ),
-            tuple(
-                unb64(stamp.get("signedTimestamp") if isinstance(stamp, dict) else None, f"a timestamp of {what}")
-                for stamp in sequence(stamps, "rfc3161Timestamps", what, limit=_MAX_PROOFS)
-            ),
-        )
+        entries, stamps = proofs(material, what=what)
+        return cls(envelope, _hint(material, what), certificate(material, what=what), entries, stamps)
+
+
+def proofs(material: dict[str, Any], *, what: str) -> tuple[tuple[LogEntry, ...], tuple[bytes, ...]]:
+    """The log entries and timestamps in a bundle's verification material. Raises `VerificationError`."""
+    stamps = mapping(material, _STAMPS, what) if material.get(_STAMPS) else {}
+    return (
+        tuple(
+            LogEntry.of_document(entry, what=what)
+            for entry in sequence(material, "tlogEntries", what, limit=_MAX_PROOFS)
+        ),
+        tuple(
+            unb64(stamp.get("signedTimestamp") if isinstance(stamp, dict) else None, f"a timestamp of {what}")
+            for stamp in sequence(stamps, "rfc3161Timestamps", what, limit=_MAX_PROOFS)
+        ),
+    )
 
 
 def _hint(material: dict[str, Any], what: str) -> str:
     return text(mapping(material, "publicKey", what), "hint", what, "") if "publicKey" in material else ""
 
 
-def _certificate(material: dict[str, Any], what: str) -> bytes:
-    """The signer's own certificate; what else a chain holds is not needed, trust comes from the trusted root."""
+def certificate(material: dict[str, Any], *, what: str) -> bytes:
+    """The signer's own certificate; what else a chain holds is not needed, trust comes from the trusted root.
+
+    Empty if there is none. Raises `VerificationError`.
+    """
     if "certificate" in material:
         return unb64(mapping(material, "certificate", what).get("rawBytes"), f"the certificate of {what}")
     if "x509CertificateChain" in material:
