@@ -20,7 +20,7 @@ PROVENANCE = "https://slsa.dev/provenance/v1"
 SPDX = "https://spdx.dev/Document"
 CYCLONEDX = "https://cyclonedx.org/bom"
 VSA = "https://slsa.dev/verification_summary/v1"
-RELEASE = "https://in-toto.io/attestation/release/v0.1"
+RELEASE = "https://pkgtool.dev/release/v1"
 REBUILD = "https://pkgtool.dev/rebuild/v1"
 
 SHORT_NAMES: Mapping[str, str] = {
