@@ -106,6 +106,13 @@ class Statement:
             mapping(document, "predicate", what) if "predicate" in document else {},
         )
 
+    def covers(self, digest: Digest, *, what: str) -> Subject:
+        """The one of the statement's subjects that is the file with `digest`. Raises `VerificationError`."""
+        for subject in self.subjects:
+            if subject.digests == {digest.algorithm: digest.hex}:
+                return subject
+        raise VerificationError(f"{what} is not about this file, {digest}")
+
     def about(self, digest: Digest, *, what: str) -> Subject:
         """The statement's one subject, which must be the artifact with `digest`.
 

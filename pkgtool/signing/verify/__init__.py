@@ -14,11 +14,11 @@ from pkgtool.oci.repository import Repository
 from pkgtool.signing.statements.statement import SIGN
 from pkgtool.signing.verify import collect
 from pkgtool.signing.verify.check import examine
-from pkgtool.signing.verify.collect import Candidate
+from pkgtool.signing.verify.collect import Candidate, Kind
 from pkgtool.signing.verify.evidence import Evidence, Findings, Format, Refusal, Trust
 from pkgtool.values import Digest
 
-__all__ = ["Evidence", "Findings", "Format", "Refusal", "Trust", "bundles", "classic", "image"]
+__all__ = ["Evidence", "Findings", "Format", "Refusal", "Trust", "bundles", "classic", "file", "image"]
 
 
 def image(
@@ -51,6 +51,13 @@ def classic(
     if predicate_types is None or set(predicate_types) - {SIGN}:
         findings += _examined(digest, collect.attestations(repository, digest), trust)
     return findings
+
+
+def file(content: bytes, bundles: Iterable[bytes], trust: Trust) -> Findings:
+    """What bundles prove about a file, such as a release file and what is signed with it."""
+    digest = Digest.of(content)
+    candidates = [Candidate(digest, Kind.FILE_BUNDLE, Digest.of(each), each) for each in bundles]
+    return _examined(digest, candidates, trust)
 
 
 def _examined(digest: Digest, candidates: Iterable[Candidate], trust: Trust) -> Findings:

@@ -79,7 +79,8 @@ def _statement(candidate: Candidate, envelope: Envelope, established: Establishe
     if envelope.payload_type != IN_TOTO:
         raise VerificationError(f"{what} holds {envelope.payload_type!r} and not an in-toto statement")
     statement = Statement.parse(envelope.payload, what=f"the statement in {what}")
-    subject = statement.about(candidate.digest, what=f"the statement in {what}")
+    find = statement.covers if candidate.kind is Kind.FILE_BUNDLE else statement.about
+    subject = find(candidate.digest, what=f"the statement in {what}")
     annotations = subject.annotations or {}
     return _evidence(candidate, established, statement.predicate_type, statement.predicate, annotations)
 
@@ -104,4 +105,4 @@ def _evidence(
     )
 
 
-_READERS = {Kind.BUNDLE: _bundle, Kind.ATTESTATION: _attestation, Kind.SIGNATURE: _signature}
+_READERS = {Kind.BUNDLE: _bundle, Kind.FILE_BUNDLE: _bundle, Kind.ATTESTATION: _attestation, Kind.SIGNATURE: _signature}

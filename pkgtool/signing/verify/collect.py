@@ -27,6 +27,8 @@ class Kind(Enum):
     """What a candidate has to be read as."""
 
     BUNDLE = Format.BUNDLE
+    FILE_BUNDLE = "file"
+    """A bundle about a file, which may be one of many subjects."""
     SIGNATURE = "signature"
     ATTESTATION = "attestation"
 
@@ -49,7 +51,7 @@ class Candidate:
 
     @property
     def format(self) -> Format:
-        return Format.BUNDLE if self.kind is Kind.BUNDLE else Format.CLASSIC
+        return Format.BUNDLE if self.kind in (Kind.BUNDLE, Kind.FILE_BUNDLE) else Format.CLASSIC
 
 
 def bundles(
