@@ -10,21 +10,11 @@ from pkgtool.policy import provenance
 from pkgtool.policy.claims import Claim, Objection, weigh
 from pkgtool.policy.decision import Check, Decision, Reason
 from pkgtool.policy.model import ImageRule, Policy, Requirement, Scope
+from pkgtool.policy.outcome import outcome
 from pkgtool.policy.provenance import Expected
 from pkgtool.signing.statements.statement import SIGN, short_name
 from pkgtool.signing.verify.evidence import Findings
 from pkgtool.values import Digest
-
-_MOST_TELLING = (
-    Reason.REVOKED,
-    Reason.EXPIRED,
-    Reason.NOT_LOGGED,
-    Reason.NO_TIME,
-    Reason.TOO_OLD,
-    Reason.ANNOTATIONS,
-    Reason.UNKNOWN_SIGNER,
-    Reason.WRONG_TYPE,
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,16 +80,11 @@ def _in_scope(scope: Scope, image: Image) -> list[Findings]:
 
 
 def _require(requirement: Requirement, findings: Findings, policy: Policy, image: Image, now: datetime) -> Check:
-    what = short_name(requirement.predicate_type)
     claims, objections = weigh(requirement, findings.evidence, policy, now)
     if requirement.provenance and claims:
         claims, more = _content(requirement, claims, image)
         objections += more
-    signers = tuple(sorted({claim.signer for claim in claims}))
-    if len(signers) >= requirement.count:
-        sources = tuple(claim.evidence.source for claim in claims if claim.evidence.source)
-        return Check(findings.digest, what, signers, sources)
-    return _failed(requirement, findings, signers, objections)
+    return outcome(requirement, findings, claims, objections)
 
 
 def _content(requirement: Requirement, claims: list[Claim], image: Image) -> tuple[list[Claim], list[Objection]]:
@@ -133,38 +118,6 @@ def _unverified(claim: Claim, image: Image) -> list[str]:
             why = decision.failures[0].message if decision.failures else "nothing was checked"
             found.append(f"it was built from {each.reference}@{each.digest.short}…, which is refused: {why}")
     return found
-
-
-def _failed(
-    requirement: Requirement, findings: Findings, signers: tuple[str, ...], objections: list[Objection]
-) -> Check:
-    what = short_name(requirement.predicate_type)
-    refused = [refusal.reason for refusal in findings.refusals]
-    details = tuple(dict.fromkeys([*(each.message for each in objections), *refused]))
-    content = [each for each in objections if each.reason in (Reason.CONTENT, Reason.DEPENDENCY)]
-    if content:
-        reason, message = content[0].reason, content[0].message
-    elif signers:
-        missing = [name for name in requirement.by if name not in signers]
-        reason = Reason.TOO_FEW
-        message = (
-            f"{requirement.count} signers must have made the {what}, and only {', '.join(signers)} did "
-            f"(not {', '.join(missing)})"
-        )
-    elif objections:
-        first = min(objections, key=lambda each: _MOST_TELLING.index(each.reason))
-        reason, message = first.reason, first.message
-        if reason is Reason.WRONG_TYPE:
-            message = f"there is no {what}; {message}"
-    elif refused:
-        reason, message = Reason.REFUSED, f"there is no {what} that counts: {refused[0]}"
-    else:
-        reason, message = Reason.UNSIGNED, _nothing(what)
-    return Check(findings.digest, what, signers, reason=reason, message=message, details=details)
-
-
-def _nothing(what: str) -> str:
-    return "it is not signed" if what == short_name(SIGN) else f"there is no {what} attestation"
 
 
 def _explained(checks: list[Check], image: Image) -> list[Check]:

@@ -9,6 +9,7 @@ from pkgtool.errors import VerificationError
 from pkgtool.policy.claims import weigh
 from pkgtool.policy.decision import Check, Decision, Reason
 from pkgtool.policy.model import Policy
+from pkgtool.policy.outcome import outcome
 from pkgtool.policy.provenance import Expected
 from pkgtool.signing import verify
 from pkgtool.signing.statements.claims import ReleasedPackage
@@ -20,29 +21,10 @@ def verify_release(name: str, content: bytes, bundles: Sequence[bytes], policy: 
     requirement = policy.release
     if requirement is None:
         message = f"{policy.file} does not say who may sign releases"
-        return Decision(name, findings.digest, (_refused(findings, Reason.NO_RULE, message, ()),))
+        check = Check(findings.digest, "release", reason=Reason.NO_RULE, message=message)
+        return Decision(name, findings.digest, (check,))
     claims, objections = weigh(requirement, findings.evidence, policy, now)
-    signers = tuple(sorted({claim.signer for claim in claims}))
-    if len(signers) >= requirement.count:
-        sources = tuple(claim.evidence.source for claim in claims if claim.evidence.source)
-        return Decision(name, findings.digest, (Check(findings.digest, "release", signers, sources),))
-    details = [*(each.message for each in objections), *(each.reason for each in findings.refusals)]
-    if signers:
-        reason, message = (
-            Reason.TOO_FEW,
-            f"{requirement.count} signers are needed, and only {', '.join(signers)} signed",
-        )
-    elif objections:
-        reason, message = objections[0].reason, objections[0].message
-    elif findings.refusals:
-        reason, message = Reason.REFUSED, findings.refusals[0].reason
-    else:
-        reason, message = Reason.UNSIGNED, "the release file is not signed"
-    return Decision(name, findings.digest, (_refused(findings, reason, message, details),))
-
-
-def _refused(findings: verify.Findings, reason: Reason, message: str, details: Sequence[str]) -> Check:
-    return Check(findings.digest, "release", reason=reason, message=message, details=tuple(details))
+    return Decision(name, findings.digest, (outcome(requirement, findings, claims, objections),))
 
 
 def expectation(package: ReleasedPackage, commit: str = "") -> Expected:
