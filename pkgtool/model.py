@@ -13,6 +13,8 @@ from enum import StrEnum
 from pkgtool.values import Platform
 
 DEFAULT_ORG = "linuxkit"
+RUNTIME_CONFIG_LABEL = "org.mobyproject.config"
+"""LinuxKit reads an image's runtime configuration, as JSON, from this label."""
 DEFAULT_SOURCE_DATE_EPOCH = 1577836800
 """2020-01-01T00:00:00Z. Not 0: shadow(5) reads day 0 as "the password must be changed now"."""
 
@@ -183,7 +185,7 @@ class TreeSettings:
 
     org: str = ""
     platforms: tuple[Platform, ...] = ()
-    packages: tuple[str, ...] = ("pkg/*",)
+    packages: tuple[str, ...] = ("pkg/*", ".")
     source_url: str = ""
     source_date_epoch: int | None = None
     registry: str = ""

@@ -77,7 +77,7 @@ class Store:
     def remembered(self, keys: Iterable[str]) -> dict[str, MemoRecord]:
         """The records of those keys whose blobs are all there."""
         found = {}
-        for key in keys:
+        for key in self.memo.present(keys):
             record = self.memo.get(key)
             if record and all(self.layout.has(blob) for blob in (record.manifest, *record.blobs)):
                 found[key] = record
