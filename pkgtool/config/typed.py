@@ -160,7 +160,7 @@ class _Reader:
         return schema.make(given) if all(value is not _INVALID for value in values.values()) else _INVALID
 
     def _field(self, rules: Key, node: Any, depth: int) -> Any:
-        if isinstance(node, yaml.ScalarNode) and node.style is None and node.value in _NULLS:
+        if isinstance(node, yaml.ScalarNode) and not node.style and node.value in _NULLS:
             return rules.empty_means
         value = self._value(rules.kind, node, f"{rules.name!r}", depth + 1)
         if value is _INVALID:
@@ -210,7 +210,7 @@ class _Reader:
     def _scalar(self, kind: Kind, node: Any, what: str) -> Any:
         if not isinstance(node, yaml.ScalarNode):
             return self._problem(f"{what} must be {kind.name}", node)
-        text, plain = node.value, node.style is None
+        text, plain = node.value, not node.style
         if kind is TEXT:
             return text
         if kind is BOOLEAN and plain and text in _TRUE | _FALSE:
