@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from pkgtool.errors import RegistryError
 from pkgtool.oci.documents import CONFIG, Descriptor, Manifest, encode
-from pkgtool.oci.registry.transfer import CopyOptions, Node, copy, in_parallel, put_tree, read_tree
+from pkgtool.oci.registry.transfer import DEFAULT_OPTIONS, CopyOptions, Node, copy, in_parallel, put_tree, read_tree
 from pkgtool.oci.repository import Repository, Target
 from pkgtool.values import Digest
 
@@ -37,7 +37,7 @@ def copy_companions(
     target: Target,
     digest: Digest,
     *,
-    options: CopyOptions = CopyOptions(),
+    options: CopyOptions = DEFAULT_OPTIONS,
 ) -> CompanionsCopied:
     """Copy all that belongs to an index or manifest and those below it; what is there stays, and is merged with."""
     subjects = digests_of(read_tree(source, digest))
@@ -54,7 +54,7 @@ def copy_with_companions(
     reference: str | Digest,
     *,
     tags: Sequence[str] = (),
-    options: CopyOptions = CopyOptions(),
+    options: CopyOptions = DEFAULT_OPTIONS,
 ) -> tuple[Descriptor, CompanionsCopied]:
     """Copy an image and what belongs to it; its tags come last, so that what can be pulled can be verified."""
     found = source.resolve(reference)

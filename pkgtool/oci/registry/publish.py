@@ -129,7 +129,7 @@ class PublishedIndex:
 
 
 def read_index(target: Repository, tag: str) -> PublishedIndex:
-    """The images published under a tag. Raises `RegistryError` if it holds something else than an index of platforms."""
+    """The images published under a tag. Raises `RegistryError` if it is something else than an index of platforms."""
     found = target.get_manifest(tag)
     if found is None:
         return PublishedIndex()

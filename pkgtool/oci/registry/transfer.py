@@ -36,6 +36,9 @@ class CopyOptions:
     sink: Sink = ignore
 
 
+DEFAULT_OPTIONS = CopyOptions()
+
+
 @dataclass(frozen=True, slots=True)
 class Copied:
     """What a copy did: `sent` counts bytes of blobs; 0 manifests means that everything was there."""
@@ -62,7 +65,7 @@ def copy(
     reference: str | Digest,
     *,
     tags: Sequence[str] = (),
-    options: CopyOptions = CopyOptions(),
+    options: CopyOptions = DEFAULT_OPTIONS,
 ) -> Copied:
     """Copy what `reference` names, and point `tags` of the target at it.
 
@@ -87,7 +90,7 @@ def pull(
     reference: str | Digest,
     platforms: Iterable[Platform] | None = None,
     *,
-    options: CopyOptions = CopyOptions(),
+    options: CopyOptions = DEFAULT_OPTIONS,
 ) -> Mapping[Platform, Descriptor]:
     """Copy the images of some platforms (of all by default) out of an index, not the index itself.
 
@@ -143,7 +146,7 @@ def put_tree(
     tree: Node,
     *,
     tags: Sequence[str] = (),
-    options: CopyOptions = CopyOptions(),
+    options: CopyOptions = DEFAULT_OPTIONS,
 ) -> Copied:
     """Put a tree that was read before: all blobs, then its manifests upwards, the root under `tags`."""
     nodes = list(_upwards(tree))

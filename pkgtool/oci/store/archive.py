@@ -78,7 +78,7 @@ def _scratch(directory: Path | None) -> Iterator[Path]:
 
 def _pack(root: Path, archive: Path) -> None:
     """A tar file whose bytes depend on nothing but its content."""
-    with tarfile.open(archive, "w", format=tarfile.USTAR_FORMAT) as tar:
+    with tarfile.open(archive, "w", format=tarfile.PAX_FORMAT) as tar:
         for name in ("oci-layout", "index.json", *sorted(f"blobs/sha256/{p.name}" for p in _blobs(root))):
             file = root / name
             member = tarfile.TarInfo(name)
