@@ -10,10 +10,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from pkgtool.errors import Location
 from pkgtool.values import Platform
 
 DEFAULT_ORG = "linuxkit"
+RUNTIME_CONFIG_LABEL = "org.mobyproject.config"
+"""LinuxKit reads an image's runtime configuration, as JSON, from this label."""
 DEFAULT_SOURCE_DATE_EPOCH = 1577836800
 """2020-01-01T00:00:00Z. Not 0: shadow(5) reads day 0 as "the password must be changed now"."""
 
@@ -31,11 +32,14 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Dependency:
-    """One edge of the graph; `name` is the other package's name in the same tree."""
+    """One edge of the graph; `name` is the other package's name in the same tree.
+
+    `written_at` is the path inside build.yml where the edge stands, for messages.
+    """
 
     name: str
     role: Role
-    location: Location | None = field(default=None, compare=False)
+    written_at: tuple[str | int, ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +166,7 @@ class Package:
     outside_settings: tuple[tuple[str, str], ...] = ()
     """What the tree's pkgtool.yml or the command line decides for this package and no file of it does."""
     build_file: str = "build.yml"
-    location: Location | None = field(default=None, compare=False)
+    """The path of its build.yml."""
 
     @property
     def repository(self) -> str:
@@ -181,7 +185,7 @@ class TreeSettings:
 
     org: str = ""
     platforms: tuple[Platform, ...] = ()
-    packages: tuple[str, ...] = ("pkg/*",)
+    packages: tuple[str, ...] = ("pkg/*", ".")
     source_url: str = ""
     source_date_epoch: int | None = None
     registry: str = ""

@@ -1,0 +1,163 @@
+"""A tree of files → a `Workspace`: find the packages, read them, and tie together the names they use.
+
+All problems of a tree are found in one run and raised together, each with its place.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
+
+from pkgtool.config.package import Draft, Overrides, PackageReader, Reference
+from pkgtool.config.settings import read_settings
+from pkgtool.config.yaml_reader import locate
+from pkgtool.errors import ConfigError, PkgtoolError, raise_all
+from pkgtool.graph import find_cycle
+from pkgtool.model import BuildArg, Dependency, Package, Role, Workspace
+from pkgtool.source.trees import SourceTree
+
+
+@dataclass(frozen=True, slots=True)
+class LoadOptions:
+    """Where a tree lies and what the command line adds to it."""
+
+    root: str
+    prefix: str = ""
+    """The root's path inside its git repository, empty or ending in a slash."""
+    overrides: Overrides = field(default_factory=Overrides)
+    also: tuple[str, ...] = ()
+    """Package directories outside the globs of pkgtool.yml that were named on the command line."""
+
+
+def load(tree: SourceTree, options: LoadOptions) -> Workspace:
+    """Read the whole tree. Raises `ConfigError`, or `Problems` with all that was found."""
+    settings, problems = read_settings(tree)
+    reader = PackageReader(tree, settings, options.overrides, options.prefix)
+    found: list[PkgtoolError] = [*problems]
+    build_file = options.overrides.build_file
+    drafts = _Drafts(tree, reader, build_file)
+    for pattern in settings.packages:
+        for directory in tree.directories(pattern):
+            if tree.is_file(posixpath.join(directory, build_file)):
+                drafts.add(directory)
+    for directory in options.also:
+        drafts.add(directory)
+    packages = drafts.resolve()
+    found += reader.problems
+    found += _duplicates(drafts.by_path.values())
+    if not found:
+        found += _cycles(packages, drafts)
+    raise_all(sorted(found, key=_place))
+    return Workspace(options.root, settings, packages)
+
+
+def _place(problem: PkgtoolError) -> tuple[str, int, int]:
+    where = problem.location
+    return (where.file, where.line, where.column) if where else ("", 0, 0)
+
+
+class _Drafts:
+    """The packages read so far; reading follows references out of the globs."""
+
+    def __init__(self, tree: SourceTree, reader: PackageReader, build_file: str) -> None:
+        self._tree = tree
+        self._reader = reader
+        self._build_file = build_file
+        self.by_path: dict[str, Draft | None] = {}
+
+    def add(self, directory: str) -> Draft | None:
+        if directory not in self.by_path:
+            self.by_path[directory] = None  # a package that refers to itself ends here
+            self.by_path[directory] = self._reader.read(directory)
+        return self.by_path[directory]
+
+    def resolve(self) -> dict[str, Package]:
+        """Packages by name, their references resolved. References may bring in further directories."""
+        pending = [draft for draft in self.by_path.values() if draft]
+        named = {draft.package.name: draft for draft in pending}
+        resolved: dict[str, Package] = {}
+        while pending:
+            draft = pending.pop()
+            before = set(self.by_path)
+            if draft.references:
+                targets = [(r, self._targets(draft, r, named)) for r in draft.references]
+                resolved[draft.package.name] = _with_dependencies(draft.package, targets)
+            else:
+                resolved[draft.package.name] = draft.package
+            new = [found for path in self.by_path.keys() - before if (found := self.by_path[path])]
+            named.update((n.package.name, n) for n in new)
+            pending += new
+        return dict(sorted(resolved.items()))
+
+    def _targets(self, draft: Draft, reference: Reference, named: dict[str, Draft]) -> list[Package]:
+        base = draft.package.path
+        if reference.role is Role.REFERENCE:
+            directories = self._directories(base, reference)
+        elif reference.text in named:
+            return [named[reference.text].package]
+        else:
+            candidates = (posixpath.normpath(reference.text), posixpath.normpath(posixpath.join(base, reference.text)))
+            directories = [c for c in candidates if "/" in reference.text and self._is_package(c)][:1]
+        drafts = [self.add(directory) for directory in directories]
+        if not drafts:
+            self._missing(draft, reference, named)
+        return [found.package for found in drafts if found]
+
+    def _directories(self, base: str, reference: Reference) -> list[str]:
+        path = posixpath.normpath(posixpath.join(base, reference.text))
+        if reference.many:
+            return [d for d in self._tree.directories(path) if self._is_package(d)]
+        return [path] if self._is_package(path) else []
+
+    def _is_package(self, directory: str) -> bool:
+        return not directory.startswith("..") and self._tree.is_file(posixpath.join(directory, self._build_file))
+
+    def _missing(self, draft: Draft, reference: Reference, named: Iterable[str]) -> None:
+        close = get_close_matches(posixpath.basename(reference.text), list(named), n=1)
+        self._reader.problems.append(
+            ConfigError(
+                f"there is no package {reference.text!r}",
+                location=locate(draft.source, reference.written_at),
+                hint=f"did you mean {close[0]!r}?" if close else "name a package of this tree, or the path of one",
+            )
+        )
+
+
+def _with_dependencies(package: Package, targets: Sequence[tuple[Reference, list[Package]]]) -> Package:
+    edges: dict[tuple[str, Role], Dependency] = {}
+    arguments = list(package.build_args)
+    for reference, packages in targets:
+        for target in packages:
+            key = (target.name, reference.role)
+            edges.setdefault(key, Dependency(target.name, reference.role, reference.written_at))
+        if reference.argument and packages:
+            arguments.append(BuildArg(reference.argument, refers_to=tuple(p.name for p in packages)))
+    return replace(package, dependencies=tuple(edges.values()), build_args=tuple(arguments))
+
+
+def _duplicates(drafts: Iterable[Draft | None]) -> Iterable[ConfigError]:
+    first: dict[str, Draft] = {}
+    for draft in filter(None, drafts):
+        other = first.setdefault(draft.package.name, draft)
+        if other is not draft:
+            yield ConfigError(
+                f"the image {draft.package.name!r} is also made by {other.package.path or '.'}",
+                location=locate(draft.source, ("image",)),
+                hint="give one of them another name",
+            )
+
+
+def _cycles(packages: dict[str, Package], drafts: _Drafts) -> Iterable[ConfigError]:
+    cycle = find_cycle(packages)
+    if cycle:
+        package = packages[cycle[0]]
+        edge = next(d for d in package.dependencies if d.name == cycle[1])
+        draft = drafts.by_path[package.path]
+        assert draft is not None
+        yield ConfigError(
+            f"packages depend on each other in a circle: {' → '.join(cycle)}",
+            location=locate(draft.source, edge.written_at),
+            hint="remove one of these dependencies, or move what they share into a package of its own",
+        )

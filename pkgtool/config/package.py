@@ -1,0 +1,305 @@
+"""One build.yml → one `Package`, still with the names of other packages as they are written."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from pkgtool import model, tag_template
+from pkgtool.config.inputs import read_inputs
+from pkgtool.config.schema import LINUXKIT_SOURCE, BuildSchema
+from pkgtool.config.validation import read_schema, validate
+from pkgtool.config.yaml_reader import Source, locate
+from pkgtool.errors import ConfigError
+from pkgtool.model import BuildArg, ContextPath, DockerImages, Package, Role, Rootfs, TreeSettings
+from pkgtool.source.trees import SourceTree
+from pkgtool.values import ImageRef, Platform, is_repository, is_tag
+
+_ARCHITECTURES = frozenset(
+    "386 amd64 arm arm64 loong64 mips mips64 mips64le mipsle ppc64 ppc64le riscv64 s390x wasm".split()
+)
+_DEFAULT_ARCHES = ("amd64", "arm64", "riscv64")
+_ARGUMENT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_%]*\Z")
+
+KeyPath = tuple[str | int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Overrides:
+    """What the command line decides for every package, instead of its build.yml."""
+
+    org: str | None = None
+    tag: str | None = None
+    network: bool | None = None
+    cache: bool | None = None
+    dockerfile: str | None = None
+    build_args: tuple[BuildArg, ...] = ()
+    build_file: str = "build.yml"
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A package named in a build.yml: by name, by path, or by glob (`many`), and where."""
+
+    text: str
+    role: Role
+    written_at: KeyPath
+    many: bool = False
+    argument: str = ""
+
+
+@dataclass(slots=True)
+class Draft:
+    """A package whose references to others are not resolved yet."""
+
+    package: Package
+    source: Source
+    references: list[Reference] = field(default_factory=list)
+
+
+class PackageReader:
+    """Reads one build.yml; problems are collected, none is raised."""
+
+    def __init__(self, tree: SourceTree, settings: TreeSettings, overrides: Overrides, prefix: str) -> None:
+        """`prefix` is the root's path inside its repository, empty or ending in a slash."""
+        self._tree = tree
+        self._settings = settings
+        self._overrides = overrides
+        self._prefix = prefix
+        self.problems: list[ConfigError] = []
+        self._source = Source("", b"")
+        self._path = ""
+
+    def read(self, path: str) -> Draft | None:
+        """The draft of the package in directory `path`, or None if it has problems that leave nothing to work with."""
+        file = posixpath.join(path, self._overrides.build_file)
+        content = self._tree.read(file)
+        if content is None:
+            self.problems.append(ConfigError(f"{path or '.'} has no {self._overrides.build_file}"))
+            return None
+        self._source, self._path = Source(file, content), path
+        schema, problems = read_schema(self._source, BuildSchema)
+        self.problems += problems
+        return self._draft(schema) if schema else None
+
+    # -- pieces -----------------------------------------------------------------------------------------
+
+    def _draft(self, schema: BuildSchema) -> Draft:
+        references: list[Reference] = []
+        outside: list[tuple[str, str]] = []
+        inputs, problems = read_inputs(schema.inputs, self._source, self._tree, self._path)
+        self.problems += problems
+        package = Package(
+            name=self._name(schema.image),
+            org=self._org(schema),
+            path=self._path,
+            tag_template=self._tag(schema.tag),
+            platforms=self._platforms(schema.arches),
+            context=(ContextPath(self._path, ""), *self._extra_sources(schema.extra_sources)),
+            source_url=self._source_url(schema, outside),
+            source_date_epoch=self._epoch(outside),
+            dockerfile=self._dockerfile(schema, outside),
+            network=self._switch("network", schema.network, self._overrides.network, outside),
+            cache=not schema.disable_cache if self._overrides.cache is None else self._overrides.cache,
+            build_args=self._build_args(schema.build_args, references),
+            outside_args=self._overrides.build_args,
+            runtime_config=self._runtime_config(schema),
+            inputs=inputs,
+            rootfs=self._rootfs(schema),
+            docker_images=self._docker_images(schema),
+            outside_settings=tuple(outside),
+            build_file=self._source.file,
+        )
+        for role, names in (("packages", schema.depends.packages), ("tools", schema.depends.tools)):
+            kind = Role.PACKAGE if role == "packages" else Role.TOOL
+            references += [Reference(n, kind, ("depends", role, i)) for i, n in enumerate(names)]
+        return Draft(package, self._source, references)
+
+    def _problem(self, message: str, path: Sequence[str | int], hint: str | None = None) -> None:
+        self.problems.append(ConfigError(message, location=locate(self._source, path), hint=hint))
+
+    def _name(self, image: str) -> str:
+        if not is_repository(image):
+            hint = "lower-case letters, digits, and single . _ - or / between them"
+            self._problem(f"{image!r} can't be an image name", ("image",), hint)
+        return image
+
+    def _org(self, schema: BuildSchema) -> str:
+        if self._overrides.org is not None:
+            return self._overrides.org
+        org = schema.org or self._settings.org or model.DEFAULT_ORG
+        try:
+            ImageRef.parse(f"{org}/x")
+        except ValueError as problem:
+            self._problem(f"{org!r} can't be an organisation: {problem}", ("org",))
+        return org
+
+    def _tag(self, template: str) -> str:
+        template = self._overrides.tag or template or tag_template.DEFAULT
+        rendered = tag_template.render(template, "0" * 40)
+        if "{{" in rendered or not is_tag(rendered):
+            hint = "letters, digits, . _ - and the field {{.Hash}}"
+            self._problem(f"the tag template {template!r} gives no valid tag", ("tag",), hint)
+        return template
+
+    def _platforms(self, arches: list[str] | None) -> tuple[Platform, ...]:
+        platforms = []
+        for position, arch in enumerate(_DEFAULT_ARCHES if arches is None else arches):
+            try:
+                platform = Platform.parse(arch)
+            except ValueError:
+                platform = None
+            if platform is None or platform.arch not in _ARCHITECTURES:
+                known = ", ".join(sorted(_ARCHITECTURES))
+                self._problem(f"{arch!r} is not an architecture", ("arches", position), f"Go's names: {known}")
+            elif platform in platforms:
+                self._problem(f"{arch!r} is listed twice", ("arches", position))
+            else:
+                platforms.append(platform)
+        return tuple(platforms)
+
+    def _extra_sources(self, entries: Sequence[str]) -> list[ContextPath]:
+        result = []
+        for position, entry in enumerate(entries):
+            where = ("extra-sources", position)
+            source, colon, destination = entry.partition(":")
+            if not colon or ":" in destination or not source or not destination:
+                self._problem(f"{entry!r} is not of the form SOURCE:DESTINATION", where, "exactly one colon")
+                continue
+            path = posixpath.normpath(posixpath.join(self._path, source))
+            target = posixpath.normpath(f"/{destination}").strip("/")
+            if source.startswith("/") or posixpath.normpath(posixpath.join(self._prefix, path)).startswith("../"):
+                self._problem(f"the extra source {source!r} leaves the repository", where)
+            elif ".." in destination.split("/"):
+                self._problem(f"the destination {destination!r} leaves the build context", where)
+            elif not (self._tree.is_directory(path) or self._tree.is_file(path)):
+                self._problem(f"the extra source {path} does not exist", where)
+            else:
+                result.append(ContextPath("" if path == "." else path, target))
+        return result
+
+    def _source_url(self, schema: BuildSchema, outside: list[tuple[str, str]]) -> str:
+        if not schema.gitrepo and self._settings.source_url:
+            outside.append(("source", self._settings.source_url))
+        return schema.gitrepo or self._settings.source_url or LINUXKIT_SOURCE
+
+    def _epoch(self, outside: list[tuple[str, str]]) -> int:
+        if self._settings.source_date_epoch is None:
+            return model.DEFAULT_SOURCE_DATE_EPOCH
+        outside.append(("source-date-epoch", str(self._settings.source_date_epoch)))
+        return self._settings.source_date_epoch
+
+    def _switch(self, name: str, own: bool, override: bool | None, outside: list[tuple[str, str]]) -> bool:
+        if override is None or override == own:
+            return own
+        outside.append((name, str(override).lower()))
+        return override
+
+    def _dockerfile(self, schema: BuildSchema, outside: list[tuple[str, str]]) -> str:
+        name = schema.dockerfile
+        if self._overrides.dockerfile and self._overrides.dockerfile != name:
+            name = self._overrides.dockerfile
+            outside.append(("dockerfile", name))
+        if schema.rootfs:
+            if "dockerfile" in schema.model_fields_set:
+                self._problem("a package has either a dockerfile or a rootfs", ("dockerfile",), "remove one of them")
+        elif self._inside("dockerfile", name, ("dockerfile",)) and not self._own_file(name):
+            self._problem(f"{posixpath.join(self._path, name)} does not exist", ("dockerfile",))
+        return name
+
+    def _inside(self, what: str, path: str, where: KeyPath) -> bool:
+        """Whether a path stays inside the package; if not, that is a problem."""
+        if path.startswith("/") or ".." in path.split("/") or not path:
+            self._problem(f"{what} {path!r} leaves the package's directory", where, "name a file below it")
+            return False
+        return True
+
+    def _own_file(self, path: str) -> bool:
+        return self._tree.is_file(posixpath.join(self._path, path))
+
+    def _build_args(self, lines: Sequence[str], references: list[Reference]) -> tuple[BuildArg, ...]:
+        result = []
+        for position, line in enumerate(lines):
+            where = ("buildArgs", position)
+            name, equals, value = line.partition("=")
+            if not equals or not _ARGUMENT_NAME.match(name):
+                self._problem(f"{line!r} is not of the form NAME=VALUE", where)
+            elif not value.startswith("@lkt:"):
+                result.append(BuildArg(name, value))
+            else:
+                reference = self._linuxkit_reference(name, value.removeprefix("@lkt:"), where)
+                if reference:
+                    references.append(reference)
+        return tuple(result)
+
+    def _linuxkit_reference(self, name: str, value: str, where: KeyPath) -> Reference | None:
+        kind, colon, path = value.partition(":")
+        if not colon or kind not in ("pkg", "pkgs") or not path:
+            self._problem(f"unknown value @lkt:{value}", where, "@lkt:pkg:PATH or @lkt:pkgs:GLOB")
+            return None
+        if kind == "pkgs" and "%" not in name:
+            self._problem(f"the name {name!r} needs a % for the packages' names", where, f"for example {name}_%")
+            return None
+        return Reference(path, Role.REFERENCE, where, many=kind == "pkgs", argument=name)
+
+    def _runtime_config(self, schema: BuildSchema) -> str:
+        if schema.config is None:
+            return ""
+        from pkgtool.config import runtime
+
+        config, problems = validate(self._source, runtime.RuntimeConfig, schema.config, below=("config",))
+        self.problems += problems
+        return runtime.label_value(config) if config else ""
+
+    def _rootfs(self, schema: BuildSchema) -> Rootfs | None:
+        if schema.rootfs is None:
+            return None
+        setup = schema.rootfs.setup
+        if setup and self._inside("the script", setup, ("rootfs", "setup")) and not self._own_file(setup):
+            self._problem(f"{posixpath.join(self._path, setup)} does not exist", ("rootfs", "setup"))
+        if schema.inputs is None or schema.inputs.debian is None:
+            self._problem("a rootfs is made from Debian packages: inputs.debian is required", ("rootfs",))
+        return Rootfs(
+            variant=schema.rootfs.variant,
+            setup=setup,
+            exclude=tuple(schema.rootfs.exclude),
+            env=tuple(schema.rootfs.env),
+            command=tuple(schema.rootfs.command),
+        )
+
+    def _docker_images(self, schema: BuildSchema) -> DockerImages | None:
+        given, at = schema.depends.docker_images, ("depends", "docker-images")
+        if given.target and given.target_dir:
+            self._problem("target and target-dir exclude each other", (*at, "target-dir"))
+        if given.from_file and given.list_:
+            self._problem("list and from-file exclude each other", (*at, "from-file"))
+        for key, path in (("target", given.target), ("target-dir", given.target_dir), ("from-file", given.from_file)):
+            if path:
+                self._inside(key, path, (*at, key))
+        images: list[tuple[str, KeyPath]] = [
+            (image, (*at, "list", position)) for position, image in enumerate(given.list_)
+        ]
+        if given.from_file:
+            content = self._tree.read(posixpath.join(self._path, given.from_file))
+            if content is None:
+                self._problem(f"{given.from_file} does not exist", (*at, "from-file"))
+            lines = (content or b"").decode("utf-8", "replace").splitlines()
+            images = [(line, (*at, "from-file")) for line in lines if line and not line.startswith("#")]
+        for image, where in images:
+            self._pinned(image, where)
+        if not images:
+            return None
+        if not (given.target or given.target_dir):
+            self._problem("docker-images need a target or a target-dir", at)
+        return DockerImages(tuple(image for image, _ in images), given.target, given.target_dir)
+
+    def _pinned(self, image: str, where: KeyPath) -> None:
+        try:
+            reference = ImageRef.parse(image)
+        except ValueError as problem:
+            self._problem(f"{image!r} is not an image reference: {problem}", where)
+            return
+        if reference.digest is None:
+            self._problem(f"{image!r} has no digest", where, "write it as NAME@sha256:…")

@@ -1,0 +1,146 @@
+"""YAML as plain data whose scalars have not been interpreted, and the way back from a path to its position.
+
+PyYAML's own types are not used: it reads `0666` as 438, `no` as False, and lets a key occur twice. Here a plain
+scalar stays text (`Plain`), and the schema's field decides what it means, as LinuxKit's Go decoder does. As there,
+only the first document of a file is read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+from pkgtool.errors import ConfigError, Location
+
+_NULLS = frozenset(("", "~", "null", "Null", "NULL"))
+_MAX_NODES = 200_000
+_MAX_DEPTH = 100
+_Loader: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+class Plain(str):
+    """A scalar written without quotes: it may mean a number or a truth value, if the schema wants one."""
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A file's name and content, to show the line of an error and to find positions again."""
+
+    file: str
+    content: bytes
+
+    def location(self, line: int, column: int) -> Location:
+        """A place in this file, counted from 1, with its line as text."""
+        lines = self.content.decode("utf-8", "replace").splitlines()
+        text = lines[line - 1] if 0 < line <= len(lines) else ""
+        return Location(self.file, line, column, text)
+
+    def at(self, mark: Any) -> Location:
+        """The place of one of PyYAML's marks."""
+        return self.location(mark.line + 1, mark.column + 1)
+
+    def error(self, message: str, mark: Any, hint: str | None = None) -> ConfigError:
+        return ConfigError(message, location=self.at(mark), hint=hint)
+
+
+def read(source: Source) -> tuple[Any, list[ConfigError]]:
+    """The first document as dicts, lists, `Plain`, `str` and None, and all that is wrong with its form."""
+    try:
+        node = _compose(source.content)
+    except yaml.MarkedYAMLError as problem:
+        mark = problem.problem_mark or problem.context_mark
+        message = f"not valid YAML: {problem.problem or problem.context}"
+        return None, [source.error(message, mark) if mark else ConfigError(message, location=Location(source.file))]
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as problem:
+        reason = str(problem).splitlines()[0] if str(problem) else type(problem).__name__
+        return None, [ConfigError(f"not valid YAML: {reason}", location=_unreadable(source))]
+    if node is None:
+        return None, [ConfigError("the file is empty", location=Location(source.file))]
+    reader = _Reader(source)
+    return reader.value(node, 0), reader.problems
+
+
+def locate(source: Source, path: Sequence[str | int], *, key: bool = False) -> Location:
+    """Where the value at `path` stands (with `key`: where its key stands); the nearest parent if it is absent."""
+    try:
+        node = _compose(source.content)
+    except yaml.YAMLError:
+        return Location(source.file)
+    mark = node.start_mark if node else None
+    for position, step in enumerate(path):
+        found = _child(node, step)
+        if found is None:
+            break
+        key_node, node = found
+        last = position == len(path) - 1
+        mark = (key_node if key and last and key_node is not None else node).start_mark
+    return source.at(mark) if mark else Location(source.file)
+
+
+def _child(node: Any, step: str | int) -> tuple[Any, Any] | None:
+    if isinstance(node, yaml.MappingNode):
+        return next(((k, v) for k, v in node.value if getattr(k, "value", None) == step), None)
+    if isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
+        return None, node.value[step]
+    return None
+
+
+def _compose(content: bytes) -> Any:
+    loader = _Loader(content)
+    try:
+        return loader.get_node() if loader.check_node() else None
+    finally:
+        loader.dispose()
+
+
+def _unreadable(source: Source) -> Location:
+    """The line of the first byte that is not UTF-8 or not allowed in YAML, where one can be named."""
+    try:
+        text = source.content.decode()
+    except UnicodeDecodeError as problem:
+        return source.location(source.content.count(b"\n", 0, problem.start) + 1, 1)
+    bad = next((i for i, c in enumerate(text) if not (c.isprintable() or c in "\t\r\n\x85\ufeff")), None)
+    return Location(source.file) if bad is None else source.location(text.count("\n", 0, bad) + 1, 1)
+
+
+class _Reader:
+    """Turns nodes into data and notes what no file may have: duplicate keys, odd keys, tags, endless aliases."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._count = 0
+        self.problems: list[ConfigError] = []
+
+    def value(self, node: Any, depth: int) -> Any:
+        self._count += 1
+        if self._count > _MAX_NODES or depth > _MAX_DEPTH:
+            if not any("too large" in p.message for p in self.problems):
+                self.problems.append(
+                    self._source.error("the document is too large or nested too deeply", node.start_mark)
+                )
+            return None
+        if isinstance(node, yaml.MappingNode):
+            return self._mapping(node, depth)
+        if isinstance(node, yaml.SequenceNode):
+            return [self.value(item, depth + 1) for item in node.value]
+        if node.style is not None:
+            return node.value
+        return None if node.value in _NULLS else Plain(node.value)
+
+    def _mapping(self, node: Any, depth: int) -> dict[str, Any]:
+        result: dict[str, Any] = {}
+        for key, value in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                self.problems.append(self._source.error("a key must be a single word", key.start_mark))
+            elif key.value in result:
+                self.problems.append(
+                    self._source.error(f"the key {key.value!r} occurs twice", key.start_mark, "remove one of them")
+                )
+            else:
+                result[key.value] = self.value(value, depth + 1)
+        return result

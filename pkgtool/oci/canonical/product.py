@@ -1,0 +1,130 @@
+"""What an engine hands over: an archive with one image, or a bare root file system."""
+
+from __future__ import annotations
+
+import json
+import tarfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pkgtool.errors import BuildError
+from pkgtool.oci.canonical.tar_reader import read_entries
+from pkgtool.oci.canonical.tree import Entry
+from pkgtool.values import Digest
+
+_GZIP = b"\x1f\x8b"
+_ZSTD = b"\x28\xb5\x2f\xfd"
+
+
+@dataclass(frozen=True, slots=True)
+class ProductLayer:
+    """One uncompressed layer: a part of a file."""
+
+    diff_id: Digest | None
+    file: Path
+    offset: int = 0
+    size: int | None = None
+
+    def entries(self) -> list[tuple[str, Entry]]:
+        return read_entries(self.file, offset=self.offset, size=self.size)
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """An image as an engine made it: its configuration document and its layers, lowest first.
+
+    `ran` says that a RUN step took part in it, so that mount points may have been left behind.
+    """
+
+    config: Mapping[str, Any]
+    layers: tuple[ProductLayer, ...]
+    ran: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RootfsConfig:
+    """What a bare root file system's image is to run."""
+
+    env: tuple[str, ...] = ()
+    command: tuple[str, ...] = ()
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+def from_rootfs(archive: Path, config: RootfsConfig) -> Product:
+    """An image of one layer out of an uncompressed tar of a root file system."""
+    document = {"config": {"Env": list(config.env), "Cmd": list(config.command), "Labels": dict(config.labels)}}
+    return Product(document, (ProductLayer(None, archive),))
+
+
+def from_docker_archive(archive: Path, scratch: Path, *, ran: bool) -> Product:
+    """The one image of a `docker save` archive; compressed layers are unpacked into `scratch`.
+
+    Both shapes are read, the old one and the OCI layout that Docker ≥ 25 writes: their manifest.json is the same.
+    Raises `BuildError` if the archive is not of either shape.
+    """
+    try:
+        with tarfile.open(archive, "r:") as outer:
+            members = {member.name: member for member in outer}
+            images = json.loads(_content(outer, members["manifest.json"]))
+            config = json.loads(_content(outer, members[images[0]["Config"]]))
+            diff_ids = [Digest.parse(text) for text in config["rootfs"]["diff_ids"]]
+            layers = [_resolve(members, name) for name in images[0]["Layers"]]
+    except (tarfile.TarError, KeyError, IndexError, ValueError, TypeError) as problem:
+        raise BuildError(f"the engine's archive {archive} is not as expected: {problem!r}") from problem
+    if len(layers) != len(diff_ids):
+        raise BuildError(f"the engine's archive has {len(layers)} layers and {len(diff_ids)} diff ids")
+    return Product(config, tuple(_layers(archive, layers, diff_ids, scratch)), ran)
+
+
+def _content(outer: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
+    extracted = outer.extractfile(member)
+    if extracted is None:
+        raise KeyError(member.name)
+    return extracted.read()
+
+
+def _resolve(members: Mapping[str, tarfile.TarInfo], name: str) -> tarfile.TarInfo:
+    """A layer's member; Docker 20.10 writes a layer that it saved before as a symbolic link."""
+    member = members[name]
+    if member.issym() or member.islnk():
+        parent = name.rpartition("/")[0]
+        parts: list[str] = [] if member.islnk() else parent.split("/")
+        for part in member.linkname.split("/"):
+            parts = parts[:-1] if part == ".." else [*parts, part]
+        return members["/".join(filter(None, parts))]
+    return member
+
+
+def _layers(
+    archive: Path, members: list[tarfile.TarInfo], diff_ids: list[Digest], scratch: Path
+) -> Iterator[ProductLayer]:
+    with archive.open("rb") as stream:
+        for number, (member, diff_id) in enumerate(zip(members, diff_ids, strict=True)):
+            stream.seek(member.offset_data)
+            magic = stream.read(4)
+            if magic.startswith(_ZSTD):
+                raise BuildError("the engine compresses layers with zstd", hint="switch its exporter to gzip")
+            if not magic.startswith(_GZIP):
+                yield ProductLayer(diff_id, archive, member.offset_data, member.size)
+                continue
+            plain = scratch / f"layer-{number}.tar"
+            stream.seek(member.offset_data)
+            _gunzip(stream.read, member.size, plain)
+            yield ProductLayer(diff_id, plain)
+
+
+def _gunzip(read: Any, size: int, target: Path) -> None:
+    from isal import isal_zlib
+
+    expander = isal_zlib.decompressobj(31)
+    with target.open("wb") as file:
+        left = size
+        while left:
+            chunk = read(min(left, 1 << 20))
+            if not chunk:
+                raise BuildError("the engine's archive ends inside a layer")
+            left -= len(chunk)
+            file.write(expander.decompress(chunk))
+        file.write(expander.flush())
