@@ -15,7 +15,7 @@ from pathlib import Path
 
 import yaml
 
-from tests.support import go_program
+from tests.support.registry import go_program
 
 _SOURCE = Path(__file__).parent / "referrers_registry"
 
