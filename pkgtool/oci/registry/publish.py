@@ -84,17 +84,24 @@ def publish(
     if found and found.digest == ours.digest and not _missing_siblings(target, publication):
         return Published(found, publication.images, Outcome.UNCHANGED)
     token = cancel or Cancellation()
-    sent = 0
     with _alone(target, publication, token):
         before = read_index(target, publication.tag)
         if not publication.replace:
             _refuse_conflicts(target, publication, before.images)
-        for platform, image in sorted(publication.images.items()):
-            tag = f"{publication.tag}-{platform.suffix}"
-            sent += copy(source, target, image.digest, tags=(tag,), options=publication.options).sent
+        sent = _push_images(source, target, publication)
         after = _settle(target, publication, token)
     assert after.descriptor is not None
     return Published(after.descriptor, after.images, _outcome(before.images, after.images), sent)
+
+
+def _push_images(source: Repository, target: Target, publication: Publication) -> int:
+    """Every image under its platform's tag; the bytes that had to be sent."""
+
+    def push(platform: Platform) -> int:
+        image, tag = publication.images[platform], f"{publication.tag}-{platform.suffix}"
+        return copy(source, target, image.digest, tags=(tag,), options=publication.options).sent
+
+    return sum(in_parallel(push, sorted(publication.images), publication.options.parallel))
 
 
 def index_of(images: Mapping[Platform, Descriptor]) -> Descriptor:

@@ -11,11 +11,10 @@ import hashlib
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
-from urllib.parse import quote
 
 from pkgtool.errors import Interrupted
 from pkgtool.oci import locks
-from pkgtool.oci.documents import INDEX_TYPES, MAX_DOCUMENT, Descriptor, Index, Manifest
+from pkgtool.oci.documents import EMPTY, INDEX_TYPES, MAX_DOCUMENT, Descriptor, Index, Manifest
 from pkgtool.oci.registry.authorization import Scopes
 from pkgtool.oci.registry.errors import Refused, RepositoryUnknown, Unreachable, WrongContent
 from pkgtool.oci.registry.links import next_page
@@ -53,12 +52,23 @@ class Referrers:
         self._pull: Scopes = frozenset((f"repository:{name}:pull",))
 
     def of(self, subject: Digest, *, artifact_type: str = "") -> list[Descriptor]:
-        """Descriptors with artifact type and annotations, in the registry's order, each once."""
-        found = self._from_api(subject, artifact_type)
+        """Descriptors with artifact type and annotations, in the registry's order, each once.
+
+        Filtered here, not by the registry: some compare with the wrong field, and what they leave out can't be seen.
+        """
+        found = self._from_api(subject)
         if found is None:
             found = self._from_tag(subject)
         unique = {descriptor.digest: descriptor for descriptor in found}
-        return [d for d in unique.values() if not artifact_type or d.artifact_type == artifact_type]
+        described = [self._described(descriptor) for descriptor in unique.values()]
+        return [d for d in described if not artifact_type or d.artifact_type == artifact_type]
+
+    def _described(self, descriptor: Descriptor) -> Descriptor:
+        """An entry as it should be: from its manifest, if a registry or an older tool listed it without its kind."""
+        if descriptor.artifact_type not in ("", EMPTY) or not descriptor.is_manifest:
+            return descriptor
+        found = self._manifests.get(descriptor.digest)
+        return describe(found[1], found[0].media_type) if found else descriptor
 
     def add(self, content: bytes, media_type: str, subject: Digest) -> Descriptor:
         """Put a referrer, and enter it into the fallback tag if the registry does not list it by itself."""
@@ -66,17 +76,16 @@ class Referrers:
         reply = self._manifests.put(content, media_type)
         if "oci-subject" in reply.headers:
             return descriptor
-        listed = self._from_api(subject, "")
+        listed = self._from_api(subject)
         if listed is None or all(entry.digest != descriptor.digest for entry in listed):
             self._enter(descriptor, subject)
         return descriptor
 
     # -- the API ----------------------------------------------------------------------------------------
 
-    def _from_api(self, subject: Digest, artifact_type: str) -> list[Descriptor] | None:
+    def _from_api(self, subject: Digest) -> list[Descriptor] | None:
         """The API's list, over all pages; None if the registry has no such API."""
-        wish = f"?artifactType={quote(artifact_type, safe='')}" if artifact_type else ""
-        path = f"/v2/{self._name}/referrers/{subject}{wish}"
+        path = f"/v2/{self._name}/referrers/{subject}"
         found: list[Descriptor] = []
         for _ in range(_MAX_PAGES):
             try:

@@ -37,7 +37,7 @@ def free_port() -> int:
 def docker_registry(
     directory: Path, *, tls: tuple[Path, Path, Path] | None = None, htpasswd: Path | None = None
 ) -> Iterator[str]:
-    """Debian's docker-registry (no referrers API); `tls` is certificate, key and the authority of client certificates."""
+    """Debian's docker-registry (no referrers API); `tls` is certificate, key, and the client CA."""
     port = free_port()
     configuration: dict[str, object] = {
         "version": 0.1,

@@ -92,6 +92,7 @@ class State:
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
     state: State
 
     def log_message(self, *args: object) -> None: ...
@@ -166,10 +167,9 @@ class Handler(BaseHTTPRequestHandler):
                 self.error(401, "UNAUTHORIZED", WWW_Authenticate='Basic realm="test"')
             return sent == wanted
         if modes.bearer:
-            granted = self.state.tokens.get(sent.removeprefix("Bearer "), set())
-            if not name or f"{name}:{action}" in granted:
-                if sent.startswith("Bearer ") and sent.removeprefix("Bearer ") in self.state.tokens:
-                    return True
+            granted = self.state.tokens.get(sent.removeprefix("Bearer "))
+            if granted is not None and (not name or f"{name}:{action}" in granted):
+                return True
             self.body()
             challenge = f'Bearer realm="http://{self.state.address}/token",service="test, registry"'
             if name:
