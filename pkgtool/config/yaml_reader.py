@@ -128,7 +128,7 @@ class _Reader:
             return self._mapping(node, depth)
         if isinstance(node, yaml.SequenceNode):
             return [self.value(item, depth + 1) for item in node.value]
-        if node.style is not None:
+        if node.style:  # a plain scalar has None from the Python loader and an empty string from libyaml
             return node.value
         return None if node.value in _NULLS else Plain(node.value)
 
