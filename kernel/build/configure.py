@@ -45,7 +45,9 @@ def olddefconfig(tree: Path, wishes: Mapping[str, fragments.Wish], variables: Ma
     """Write the wishes as .config and let the kernel complete it."""
     (tree / ".config").write_text(fragments.to_config(wishes))
     command = ["make", "-s", *(f"{name}={value}" for name, value in variables.items()), "olddefconfig"]
-    environment = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")}
+    environment = {
+        name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")
+    }
     subprocess.run(command, cwd=tree, env=environment, stdin=subprocess.DEVNULL, stdout=sys.stderr, check=True)
 
 

@@ -219,9 +219,7 @@ class _Reader:
     def _fragments(self, variant: str, names: list[str]) -> tuple[str, ...]:
         for position, name in enumerate(names):
             if not self._tree.is_file(f"{DIRECTORY}/config/{name}.config"):
-                self._problem(
-                    f"{DIRECTORY}/config/{name}.config does not exist", "configuration", variant, position
-                )
+                self._problem(f"{DIRECTORY}/config/{name}.config does not exist", "configuration", variant, position)
         return tuple(names)
 
     def _signature(self) -> UpstreamSignature | None:
@@ -231,7 +229,10 @@ class _Reader:
         for position, signer in enumerate(schema.signers):
             if not _FINGERPRINT.match(signer):
                 self._problem(
-                    f"{signer!r} is not the fingerprint of a key", "signature", "signers", position,
+                    f"{signer!r} is not the fingerprint of a key",
+                    "signature",
+                    "signers",
+                    position,
                     hint="40 upper-case hex digits without spaces, as `gpg --fingerprint` shows them",
                 )
         return UpstreamSignature(schema.url, schema.of == "tar", tuple(schema.signers))
