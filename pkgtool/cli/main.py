@@ -15,6 +15,8 @@ from pkgtool.errors import EXIT_CODE_MEANINGS, ExitCode, PkgtoolError, UsageErro
 
 COMMANDS = {
     "build": "build packages and what they depend on",
+    "lock": "pin the inputs of packages, or check their locks",
+    "fetch": "bring locked inputs into the store",
     "plan": "the steps that build would do, and why each",
     "show-tag": "the full reference of packages",
     "list": "the packages of the tree",
