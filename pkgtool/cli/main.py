@@ -22,6 +22,7 @@ COMMANDS = {
     "list": "the packages of the tree",
     "graph": "the dependency graph",
     "why": "what moved a package's tag",
+    "reproduce": "rebuild elsewhere and compare the digests",
     "store": "the local store: path, ls, verify, gc, export",
     "doctor": "what is installed, which engine would be used, what is missing",
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from pkgtool.actions.assemble import AssembleAction
@@ -67,6 +67,32 @@ def build(
     if options.revision != "HEAD":
         raise UsageError("only what is checked out can be built", hint="--hash-commit is for show-tag")
     tree, plan, store = make_plan(options, packages, rebuild=rebuild)
+    return carry_out(
+        tree,
+        plan,
+        store,
+        options,
+        rebuild=rebuild,
+        offline=offline,
+        connect=lambda: _connect(store, options.engine),
+        events=events,
+        cancel=cancel,
+    )
+
+
+def carry_out(
+    tree: Tree,
+    plan: Plan,
+    store: Store,
+    options: RunOptions,
+    *,
+    rebuild: bool = False,
+    offline: bool = False,
+    connect: Callable[[], Engine],
+    events: Sink,
+    cancel: Cancellation,
+) -> BuildReport:
+    """Do what a plan says. `connect` is called only if something has to be built."""
     for step in plan.steps:
         if step.done and step.key:
             store.memo.touch(step.key)
@@ -79,7 +105,7 @@ def build(
         sources=tree.sources,
         store=store,
         build_platform=build_platform(),
-        connect=lambda: _connect(store, options.engine),
+        connect=connect,
         events=events,
         rebuild=frozenset(tree.names) if rebuild else frozenset(),
     )
