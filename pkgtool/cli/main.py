@@ -15,6 +15,9 @@ from pkgtool.errors import EXIT_CODE_MEANINGS, ExitCode, PkgtoolError, UsageErro
 
 COMMANDS = {
     "build": "build packages and what they depend on",
+    "push": "publish what the current tags name, building what is missing",
+    "pull": "bring published images into the store",
+    "manifest": "what is published of packages, per platform",
     "lock": "pin the inputs of packages, or check their locks",
     "fetch": "bring locked inputs into the store",
     "plan": "the steps that build would do, and why each",
@@ -32,6 +35,7 @@ examples:
   pkgtool build                              build the whole tree for this machine
   pkgtool build pkg/getty                    build one package and what it depends on
   GOARCH=arm64 pkgtool build pkg/vsudd       build for another architecture
+  pkgtool push --registry localhost:5000     publish the tree
   pkgtool why getty --against v1.0           what changed its tag since v1.0
   pkgtool show-tag --json getty              the fingerprint behind a tag
 """
