@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from keyword import iskeyword
 from types import ModuleType
 
 from pkgtool import __version__
@@ -18,6 +19,10 @@ COMMANDS = {
     "push": "publish what the current tags name, building what is missing",
     "pull": "bring published images into the store",
     "manifest": "what is published of packages, per platform",
+    "release": "point a release tag of every package at its index",
+    "promote": "copy a release to another registry",
+    "export": "copy a release into a directory or archive",
+    "import": "copy an exported release into a registry",
     "lock": "pin the inputs of packages, or check their locks",
     "fetch": "bring locked inputs into the store",
     "plan": "the steps that build would do, and why each",
@@ -86,7 +91,8 @@ def _dispatch(given: list[str]) -> int:
 
 def load(name: str) -> ModuleType:
     """The module of a command."""
-    return import_module(f"pkgtool.cli.{name.replace('-', '_')}")
+    module = name.replace("-", "_")
+    return import_module(f"pkgtool.cli.{module}_" if iskeyword(module) else f"pkgtool.cli.{module}")
 
 
 def help_text() -> str:

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
+from typing import TYPE_CHECKING
 
 from pkgtool.cli import options
 from pkgtool.errors import ExitCode, RegistryError
+
+if TYPE_CHECKING:
+    from pkgtool.workflows.manifest import TagContent
 
 EXAMPLES = """\
 examples:
@@ -33,26 +37,29 @@ def run(parsed: argparse.Namespace) -> int:
     with cancellable() as cancel:
         found = list(manifests(run_options(parsed), parsed.packages, tag=parsed.of, events=events, cancel=cancel))
     if parsed.json:
-        documents = [
-            {
-                "package": item.package,
-                "reference": item.reference,
-                "index": str(item.index.digest) if item.index else None,
-                "platforms": [
-                    {"platform": str(i.platform), "digest": str(i.manifest.digest), "size": i.size} for i in item.images
-                ],
-            }
-            for item in found
-        ]
-        options.emit(json.dumps(documents, indent=2))
+        options.emit(json.dumps([_document(item) for item in found], indent=2))
     else:
         rows = [
-            (item.reference, str(image.platform), str(image.manifest.digest), size(image.size))
+            (item.reference, str(platform), str(image.descriptor.digest), size(image.size))
             for item in found
-            for image in item.images
+            for platform, image in (item.published.images.items() if item.published else ())
         ]
         options.emit("\n".join(table(("REFERENCE", "PLATFORM", "DIGEST", "SIZE"), rows)))
-    absent = [item.reference for item in found if item.index is None]
+    absent = [item.reference for item in found if item.published is None]
     if absent:
         raise RegistryError(f"not published: {', '.join(absent)}", hint="pkgtool push")
     return ExitCode.OK
+
+
+def _document(item: TagContent) -> dict[str, object]:
+    published = item.published
+    images = published.images.items() if published else ()
+    return {
+        "package": item.package,
+        "reference": item.reference,
+        "index": str(published.index.digest) if published else None,
+        "platforms": [
+            {"platform": str(platform), "digest": str(image.descriptor.digest), "size": image.size}
+            for platform, image in images
+        ],
+    }
