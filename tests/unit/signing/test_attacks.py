@@ -32,7 +32,7 @@ POLICY = """
 signers:
   ours: {key: ours.pub}
 images:
-  - signatures: {by: ours}
+  - signatures: {by: [ours]}
 """
 
 
@@ -201,7 +201,7 @@ def put_classic(repository: MemoryRepository, subject: Descriptor, payload: byte
 
 def test_altered_annotations(repository, decide) -> None:
     """An annotation counts only if it is signed; the referrer's own annotations are anybody's."""
-    policy = POLICY.replace("{by: ours}", "{by: ours, annotations: {stage: production}}")
+    policy = POLICY.replace("{by: [ours]}", "{by: [ours], annotations: {stage: production}}")
     sign_all(repository, "v1", annotations={"stage": "test"})
     for subject in publish.targets(repository, "v1"):
         for referrer in repository.referrers(subject.digest):
@@ -303,7 +303,7 @@ def test_a_platform_exchanged_against_a_release(repository, decide) -> None:
 
 def test_too_few_signers(repository, decide) -> None:
     policy = POLICY.replace("ours: {key: ours.pub}", "ours: {key: ours.pub}\n  second: {key: second.pub}")
-    policy = policy.replace("{by: ours}", "{by: [ours, second], count: 2}")
+    policy = policy.replace("{by: [ours]}", "{by: [ours, second], count: 2}")
     sign_all(repository, "v1")
     refused(decide(policy), Reason.TOO_FEW, "2 signers must have made the signature, and only ours did (not second)")
     sign_all(repository, "v1", "second")
@@ -389,7 +389,7 @@ def test_more_than_anybody_looks_at(repository, decide, monkeypatch: pytest.Monk
 
 def test_an_image_that_no_rule_is_for(repository, decide) -> None:
     sign_all(repository, "v1")
-    policy = POLICY.replace("- signatures", "- match: other.example/*\n    signatures")
+    policy = POLICY.replace("- signatures", "- match: [other.example/*]\n    signatures")
     refused(decide(policy), Reason.NO_RULE, "no rule of")
 
 

@@ -57,7 +57,7 @@ def test_a_key_file_in_any_encoding(tmp_path: Path, encoding: str) -> None:
 @pytest.mark.parametrize("encoding", ["encrypted PKCS#8", "encrypted OpenSSH"])
 def test_a_wrong_passphrase_has_its_own_error(tmp_path: Path, encoding: str) -> None:
     (tmp_path / "key").write_bytes(new_private_key().private_bytes(*ENCODINGS[encoding]))
-    with pytest.raises(SigningError, match="passphrase of the key .*/key is wrong"):
+    with pytest.raises(SigningError, match=r"passphrase of the key .*/key is wrong"):
         open_signer(str(tmp_path / "key"), lambda _what: b"wrong")
 
 
