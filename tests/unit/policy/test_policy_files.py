@@ -118,7 +118,7 @@ def test_a_mistake_is_shown_where_it_stands(write, old: str, new: str, expected:
 
 def test_all_mistakes_are_shown_at_once(write) -> None:
     text = FULL.replace("release.pub", "absent.pub").replace("count: 2,", "count: 9,").replace("arm64]", "arm-64]")
-    assert len(problems(write(text))) == 3
+    assert len(problems(write(text))) == 4
 
 
 def test_identities_need_a_trusted_root(write) -> None:
