@@ -8,9 +8,6 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from tests.support import sid_tools
-from tests.support.images import AMD64
-from tests.support.sbom_validators import cyclonedx_problems, spdx_problems
 
 from pkgtool import programs
 from pkgtool.oci.documents import encode
@@ -20,6 +17,9 @@ from pkgtool.sbom.files import ImageFile, visible_files
 from pkgtool.sbom.inventory import take_inventory
 from pkgtool.sbom.model import Inventory, Kind, Subject
 from pkgtool.values import Digest
+from tests.support import sid_tools
+from tests.support.images import AMD64
+from tests.support.sbom_validators import cyclonedx_problems, spdx_problems
 
 MANIFEST = Digest.of(b"manifest")
 MIRROR = "http://deb.debian.org/debian"
