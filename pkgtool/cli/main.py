@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Sequence
@@ -14,11 +15,14 @@ from pkgtool.errors import EXIT_CODE_MEANINGS, ExitCode, PkgtoolError, UsageErro
 
 COMMANDS = {
     "build": "build packages and what they depend on",
+    "lock": "pin the inputs of packages, or check their locks",
+    "fetch": "bring locked inputs into the store",
     "plan": "the steps that build would do, and why each",
     "show-tag": "the full reference of packages",
     "list": "the packages of the tree",
     "graph": "the dependency graph",
     "why": "what moved a package's tag",
+    "reproduce": "rebuild elsewhere and compare the digests",
     "store": "the local store: path, ls, verify, gc, export",
     "doctor": "what is installed, which engine would be used, what is missing",
 }
@@ -35,6 +39,8 @@ examples:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code (see `pkgtool.errors`)."""
+    # Nearly all that a run allocates lives to its end: looking for garbage often is time lost.
+    gc.set_threshold(50_000, 20, 20)
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
         code = _dispatch(given)

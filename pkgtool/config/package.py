@@ -6,6 +6,7 @@ import posixpath
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cache
 
 from pkgtool import model, tag_template
 from pkgtool.config import runtime, typed
@@ -57,6 +58,20 @@ class Draft:
     package: Package
     source: Source
     references: list[Reference] = field(default_factory=list)
+
+
+@cache
+def _check_org(org: str) -> None:
+    ImageRef.parse(f"{org}/x")
+
+
+@cache
+def _platform(arch: str) -> Platform | None:
+    try:
+        platform = Platform.parse(arch)
+    except ValueError:
+        return None
+    return platform if platform.arch in _ARCHITECTURES else None
 
 
 class PackageReader:
@@ -131,15 +146,15 @@ class PackageReader:
             return self._overrides.org
         org = file.org or self._settings.org or model.DEFAULT_ORG
         try:
-            ImageRef.parse(f"{org}/x")
+            _check_org(org)
         except ValueError as problem:
             self._problem(f"{org!r} can't be an organisation: {problem}", ("org",))
         return org
 
     def _tag(self, template: str) -> str:
         template = self._overrides.tag or template or tag_template.DEFAULT
-        rendered = tag_template.render(template, "0" * 40)
-        if "{{" in rendered or not is_tag(rendered):
+        rendered = "" if template == tag_template.DEFAULT else tag_template.render(template, "0" * 40)
+        if rendered and ("{{" in rendered or not is_tag(rendered)):
             hint = "letters, digits, . _ - and the field {{.Hash}}"
             self._problem(f"the tag template {template!r} gives no valid tag", ("tag",), hint)
         return template
@@ -147,11 +162,8 @@ class PackageReader:
     def _platforms(self, arches: Sequence[str] | None) -> tuple[Platform, ...]:
         platforms = []
         for position, arch in enumerate(_DEFAULT_ARCHES if arches is None else arches):
-            try:
-                platform = Platform.parse(arch)
-            except ValueError:
-                platform = None
-            if platform is None or platform.arch not in _ARCHITECTURES:
+            platform = _platform(arch)
+            if platform is None:
                 known = ", ".join(sorted(_ARCHITECTURES))
                 self._problem(f"{arch!r} is not an architecture", ("arches", position), f"Go's names: {known}")
             elif platform in platforms:

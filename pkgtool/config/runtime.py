@@ -49,18 +49,21 @@ def _embedded(name: str, kind: Kind) -> _GoField:
 def _struct(*fields: _GoField) -> Kind:
     """A Go struct; what is read becomes the object that Go would write as JSON, in Go's order."""
 
+    order = {field.key.name: position for position, field in enumerate(fields)}
+    never_left_out = {field.key.name: None for field in fields if field.rule in ("always", "embedded")}
+
     def as_json(values: Mapping[str, Any]) -> dict[str, Any]:
         result: dict[str, Any] = {}
-        for field in fields:
-            value = values.get(field.key.name)
-            if isinstance(value, dict) and field.key.kind.fields is None:
-                value = dict(sorted(value.items()))
+        for name in sorted({**never_left_out, **values}, key=order.__getitem__):
+            field = fields[order[name]]
+            value: Any = values.get(name)
+            if value is None and name in never_left_out:
+                value = _zero(field.key.kind)
             if field.rule == "embedded":
-                result.update(fields_of(field.key.kind).make({}) if value is None else value)
-            elif field.rule == "always":
-                result[field.json_name] = _zero(field.key.kind) if value is None else value
-            elif value is not None and (value or field.rule == "pointer"):
-                result[field.json_name] = value
+                result.update(value)
+            elif value or field.rule != "value":
+                sort = isinstance(value, dict) and field.key.kind.fields is None
+                result[field.json_name] = dict(sorted(value.items())) if sort else value
         return result
 
     keys = {field.key.name: (field.key.name, field.key) for field in fields}

@@ -62,6 +62,7 @@ class Fields:
 
     keys: Mapping[str, tuple[str, Key]]
     make: Callable[[Mapping[str, Any]], Any]
+    required: tuple[str, ...] = ()
 
 
 TEXT = Kind("text", {"type": "string"})
@@ -101,7 +102,9 @@ def key(name: str, kind: Kind, doc: str = "", *, default: Any = MISSING, **rules
 @cache
 def _fields_of_class(schema: type) -> Fields:
     found = ((f.name, f.metadata["key"]) for f in fields(schema))
-    return Fields({made.name: (attribute, made) for attribute, made in found}, lambda values: schema(**values))
+    keys = {made.name: (attribute, made) for attribute, made in found}
+    required = tuple(name for name, (_, made) in keys.items() if made.required)
+    return Fields(keys, lambda values: schema(**values), required)
 
 
 def read(source: Source, schema: type[Schema]) -> tuple[Schema | None, list[ConfigError]]:
@@ -152,12 +155,11 @@ class _Reader:
                 values[attribute] = self._field(rules, value_node, depth)
             if name is not None:
                 seen.add(name)
-        for name, (attribute, rules) in allowed.items():
-            if rules.required and values.get(attribute) is None and (name not in seen or attribute in values):
-                self._problem(f"the key {name!r} is required", node)
-                return _INVALID
-        given = {attribute: value for attribute, value in values.items() if value is not None and value is not _INVALID}
-        return schema.make(given) if all(value is not _INVALID for value in values.values()) else _INVALID
+        for name in schema.required:
+            if values.get(allowed[name][0]) is None:
+                return self._problem(f"the key {name!r} is required", node)
+        given = {attribute: value for attribute, value in values.items() if value is not None}
+        return _INVALID if _INVALID in given.values() else schema.make(given)
 
     def _field(self, rules: Key, node: Any, depth: int) -> Any:
         if isinstance(node, yaml.ScalarNode) and not node.style and node.value in _NULLS:
@@ -192,7 +194,7 @@ class _Reader:
         if not isinstance(node, yaml.SequenceNode):
             return self._problem(f"{what} must be a list", node)
         found = [self._value(item, child, f"an item of {what}", depth + 1) for child in node.value]
-        return _INVALID if any(value is _INVALID for value in found) else tuple(found)
+        return _INVALID if _INVALID in found else tuple(found)
 
     def _map(self, item: Kind, node: Any, what: str, depth: int) -> Any:
         if not isinstance(node, yaml.MappingNode):
@@ -205,12 +207,12 @@ class _Reader:
                 self._problem(f"the key {key_node.value!r} occurs twice", key_node, "remove one of them")
             else:
                 found[key_node.value] = self._value(item, value_node, f"{key_node.value!r}", depth + 1)
-        return _INVALID if any(value is _INVALID for value in found.values()) else found
+        return _INVALID if _INVALID in found.values() else found
 
     def _scalar(self, kind: Kind, node: Any, what: str) -> Any:
         if not isinstance(node, yaml.ScalarNode):
             return self._problem(f"{what} must be {kind.name}", node)
-        text, plain = node.value, not node.style
+        text, plain = node.value, not node.style  # libyaml gives plain scalars an empty style
         if kind is TEXT:
             return text
         if kind is BOOLEAN and plain and text in _TRUE | _FALSE:

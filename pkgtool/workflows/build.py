@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+import os
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from pkgtool.actions.assemble import AssembleAction
 from pkgtool.actions.build import BuildAction
+from pkgtool.actions.inputs import FetchAction, InputAccess
 from pkgtool.actions.site import Site
 from pkgtool.cancel import Cancellation
 from pkgtool.engines.interface import Engine
 from pkgtool.errors import UsageError
 from pkgtool.events import Sink
 from pkgtool.executor import Action, Results, run
+from pkgtool.inputs.go_source import GoProxies
 from pkgtool.oci.store import Store
 from pkgtool.plan import Plan, Snapshot, StepKind, Target, plan_build
 from pkgtool.plan.planner import keys_of_interest
+from pkgtool.workflows.locks import make_fetcher, read_locks
 from pkgtool.workflows.options import RunOptions
 from pkgtool.workflows.tree import Tree, build_platform, open_store, open_tree, target_platforms
 
@@ -46,35 +51,75 @@ def make_plan(options: RunOptions, packages: Sequence[str], *, rebuild: bool = F
 
 
 def build(
-    options: RunOptions, packages: Sequence[str], *, rebuild: bool = False, events: Sink, cancel: Cancellation
+    options: RunOptions,
+    packages: Sequence[str],
+    *,
+    rebuild: bool = False,
+    offline: bool = False,
+    events: Sink,
+    cancel: Cancellation,
 ) -> BuildReport:
-    """Build packages and what they depend on, skipping what exists. Failures of steps are in the report."""
+    """Build packages and what they depend on, skipping what exists. Failures of steps are in the report.
+
+    With `offline`, nothing is fetched: a missing input is an error. Raises `ConfigError` for stale locks of what
+    has to be built, before anything is.
+    """
     if options.revision != "HEAD":
         raise UsageError("only what is checked out can be built", hint="--hash-commit is for show-tag")
     tree, plan, store = make_plan(options, packages, rebuild=rebuild)
+    return carry_out(
+        tree,
+        plan,
+        store,
+        options,
+        rebuild=rebuild,
+        offline=offline,
+        connect=lambda: _connect(store, options.engine),
+        events=events,
+        cancel=cancel,
+    )
+
+
+def carry_out(
+    tree: Tree,
+    plan: Plan,
+    store: Store,
+    options: RunOptions,
+    *,
+    rebuild: bool = False,
+    offline: bool = False,
+    connect: Callable[[], Engine],
+    events: Sink,
+    cancel: Cancellation,
+) -> BuildReport:
+    """Do what a plan says. `connect` is called only if something has to be built."""
     for step in plan.steps:
         if step.done and step.key:
             store.memo.touch(step.key)
     if plan.is_empty:
         return BuildReport(tree, plan, run(plan, {}, jobs=1, events=events, cancel=cancel), store)
-    with store.in_use(cancel=cancel):
-        site = Site(
-            workspace=tree.workspace,
-            fingerprints=tree.fingerprints,
-            sources=tree.sources,
-            store=store,
-            build_platform=build_platform(),
-            connect=lambda: _connect(store, options.engine),
-            events=events,
-            rebuild=frozenset(tree.names) if rebuild else frozenset(),
+    locks = read_locks(tree.workspace, {step.package for step in plan.to_do()})
+    site = Site(
+        workspace=tree.workspace,
+        fingerprints=tree.fingerprints,
+        sources=tree.sources,
+        store=store,
+        build_platform=build_platform(),
+        connect=connect,
+        events=events,
+        rebuild=frozenset(tree.names) if rebuild else frozenset(),
+    )
+    fetcher = make_fetcher(store, tree.workspace, offline=offline, events=events, cancel=cancel)
+    with store.in_use(cancel=cancel), fetcher, contextlib.closing(site):
+        inputs = InputAccess(locks, fetcher, tree.workspace.settings, GoProxies.of(os.environ))
+        actions: dict[StepKind, Action] = {
+            StepKind.FETCH: FetchAction(site, inputs, plan),
+            StepKind.BUILD: BuildAction(site, inputs),
+            StepKind.ASSEMBLE: AssembleAction(site),
+        }
+        results = run(
+            plan, actions, jobs=options.job_count, keep_going=options.keep_going, events=events, cancel=cancel
         )
-        actions: dict[StepKind, Action] = {StepKind.BUILD: BuildAction(site), StepKind.ASSEMBLE: AssembleAction(site)}
-        try:
-            results = run(
-                plan, actions, jobs=options.job_count, keep_going=options.keep_going, events=events, cancel=cancel
-            )
-        finally:
-            site.close()
     return BuildReport(tree, plan, results, store)
 
 

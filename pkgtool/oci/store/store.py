@@ -92,6 +92,13 @@ class Store:
         """Where the input with that digest lies, or would lie."""
         return self.private / "inputs" / digest.algorithm / digest.hex
 
+    def inputs(self) -> Iterator[Digest]:
+        """Every input by its name, which is its digest."""
+        directory = self.private / "inputs" / "sha256"
+        for path in directory.iterdir() if directory.is_dir() else ():
+            with contextlib.suppress(ValueError):  # not an input: somebody else's file
+                yield Digest("sha256", path.name)
+
     def adopt_input(self, writer: files.HashingWriter) -> Path:
         """Give a written stream its place among the inputs."""
         place = self.input_path(writer.digest)
