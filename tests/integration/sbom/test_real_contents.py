@@ -18,7 +18,7 @@ from pkgtool.sbom.inventory import take_inventory
 from pkgtool.sbom.model import Inventory, Kind, Subject
 from pkgtool.values import Digest
 from tests.support import sid_tools
-from tests.support.images import AMD64
+from tests.support.registry.images import AMD64
 from tests.support.sbom_validators import cyclonedx_problems, spdx_problems
 
 MANIFEST = Digest.of(b"manifest")

@@ -23,7 +23,7 @@ from pkgtool.signing.statements.provenance import provenance
 from pkgtool.signing.statements.statement import PROVENANCE, RELEASE, SPDX
 from pkgtool.signing.verify.evidence import Evidence, Findings
 from pkgtool.values import Digest
-from tests.support.images import AMD64, ARM64
+from tests.support.registry.images import AMD64, ARM64
 from tests.support.signing import NOW, signer
 
 IMAGE = Digest.of(b"image")

@@ -11,7 +11,7 @@ from pkgtool.sbom import cyclonedx, debian, spdx
 from pkgtool.sbom.inventory import take_inventory
 from pkgtool.sbom.model import Inventory, Kind, Subject
 from pkgtool.values import Digest
-from tests.support.images import AMD64, ARM64
+from tests.support.registry.images import AMD64, ARM64
 from tests.support.sbom_validators import cyclonedx_problems, spdx_problems
 from tests.unit.sbom.test_sbom_inventory import STATUS, files, go_program
 

@@ -18,7 +18,7 @@ from pkgtool.sbom.inventory import take_inventory
 from pkgtool.sbom.known import KnownPackage
 from pkgtool.sbom.model import Inventory, Kind
 from pkgtool.values import Digest
-from tests.support.images import AMD64
+from tests.support.registry.images import AMD64
 
 MANIFEST = Digest.of(b"manifest")
 
