@@ -18,7 +18,7 @@ from pkgtool.oci.store.repository import StoreRepository
 from pkgtool.values import Digest
 from tests.support.registry import registries, server
 from tests.support.registry.images import AMD64, ARM64, assert_whole, put_image, put_package, referrer_of
-from tests.support.registry.memory import OpenRepository
+from tests.support.registry.memory import MemoryRepository
 
 QUICK = RetryPolicy(first_wait=0.01, longest_wait=0.05)
 ABSENT = Digest.of(b"nobody has this")
@@ -48,7 +48,7 @@ def repository(
     monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path / "no-docker-config"))
     name = "contract/" + "".join(c if c.isalnum() else "-" for c in request.node.name.lower()).strip("-")
     if request.param == "memory":
-        yield OpenRepository()
+        yield MemoryRepository()
     elif request.param == "store":
         store = Store(tmp_path / "store")
         with store.in_use():
@@ -153,7 +153,7 @@ def test_an_index_is_refused_without_its_images(repository: Target) -> None:
 
 
 def test_blobs_are_taken_from_another_repository(repository: Target) -> None:
-    source = OpenRepository()
+    source = MemoryRepository()
     content = b"x" * 300_000
     descriptor = source.write_blob(content, "application/octet-stream")
     assert repository.take_blob(descriptor, source) == len(content)
@@ -163,7 +163,7 @@ def test_blobs_are_taken_from_another_repository(repository: Target) -> None:
 
 
 def test_a_damaged_blob_is_not_taken(repository: Target) -> None:
-    source = OpenRepository()
+    source = MemoryRepository()
     descriptor = source.write_blob(b"right", "text/plain")
     source.blobs[descriptor.digest] = b"wrong"
     with pytest.raises(PkgtoolError):
