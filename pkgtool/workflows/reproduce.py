@@ -55,7 +55,7 @@ def reproduce(options: RunOptions, packages: Sequence[str], *, events: Sink, can
     With `options.engine` left to choose, the rebuild takes another engine than the originals had, if there is one.
     What the packages stand on is taken from the store, which is left as it was.
     """
-    original = build(replace(options, engine="auto"), packages, events=events, cancel=cancel)
+    original = build(replace(options, engine="auto", pull=False), packages, events=events, cancel=cancel)
     if not original.results.good:
         return ReproduceReport((), original)
     with _elsewhere(options, original) as store:
@@ -75,10 +75,10 @@ def _rebuild(
         return engine
 
     there = replace(options, store=store.root)
-    tree, plan, _ = make_plan(there, list(original.tree.names), rebuild=True)
+    planned = make_plan(there, list(original.tree.names), rebuild=True)
     before = os.umask(_OTHER_UMASK)
     try:
-        return carry_out(tree, plan, store, there, rebuild=True, connect=connect, events=events, cancel=cancel)
+        return carry_out(planned, there, connect=connect, events=events, cancel=cancel)
     finally:
         os.umask(before)
 
@@ -106,8 +106,7 @@ def _elsewhere(options: RunOptions, original: BuildReport) -> Iterator[Store]:
             inputs = original.store.private / "inputs"
             inputs.mkdir(parents=True, exist_ok=True)
             (store.private / "inputs").symlink_to(inputs)
-            _, plan, _ = make_plan(options, list(original.tree.names), rebuild=True)
-            for step in plan.steps:
+            for step in make_plan(options, list(original.tree.names), rebuild=True).plan.steps:
                 if step.kind is StepKind.BUILD and step.known:
                     _copy(original.store, store, step.key, step.known)
         yield store
