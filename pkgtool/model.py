@@ -13,6 +13,8 @@ from enum import StrEnum
 from pkgtool.values import Platform
 
 DEFAULT_ORG = "linuxkit"
+RUNTIME_CONFIG_LABEL = "org.mobyproject.config"
+"""LinuxKit reads an image's runtime configuration, as JSON, from this label."""
 DEFAULT_SOURCE_DATE_EPOCH = 1577836800
 """2020-01-01T00:00:00Z. Not 0: shadow(5) reads day 0 as "the password must be changed now"."""
 
@@ -118,7 +120,8 @@ class Rootfs:
     """A root file system made by mmdebstrap from the locked Debian packages, instead of a Dockerfile.
 
     `variant` is mmdebstrap's; `setup` is a script of the package that runs in it afterwards; `exclude` are
-    dpkg path patterns that are not unpacked; `env`, `command` go into the image's configuration.
+    dpkg path patterns that are not unpacked, `!PATTERN` takes one back (dpkg's path-exclude and path-include,
+    the last match decides); `env`, `command` go into the image's configuration.
     """
 
     variant: str = "essential"
@@ -183,7 +186,7 @@ class TreeSettings:
 
     org: str = ""
     platforms: tuple[Platform, ...] = ()
-    packages: tuple[str, ...] = ("pkg/*",)
+    packages: tuple[str, ...] = ("pkg/*", ".")
     source_url: str = ""
     source_date_epoch: int | None = None
     registry: str = ""
@@ -192,6 +195,9 @@ class TreeSettings:
     """URL prefixes and what replaces them, longest prefix first."""
     debian_mirror: str = "http://deb.debian.org/debian"
     debian_snapshot: str = "https://snapshot.debian.org/archive/debian"
+    debian_security_mirror: str = "http://deb.debian.org/debian-security"
+    """Where SUITE-security comes from; empty leaves security updates to the next point release."""
+    debian_security_snapshot: str = "https://snapshot.debian.org/archive/debian-security"
     insecure_registries: tuple[str, ...] = ()
 
 

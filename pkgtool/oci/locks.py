@@ -45,6 +45,13 @@ def try_hold(path: Path) -> int | None:
     return descriptor
 
 
+def hold_shared(path: Path) -> int:
+    """Take the lock together with others, waiting for whoever holds it alone; closing the descriptor frees it."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    fcntl.flock(descriptor, fcntl.LOCK_SH)
+    return descriptor
+
+
 def _acquire(descriptor: int, kind: int, cancel: Cancellation, on_wait: Callable[[], None] | None) -> None:
     told = False
     while True:

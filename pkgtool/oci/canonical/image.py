@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pkgtool.oci.canonical.config import ImageSpec, canonical_config
 from pkgtool.oci.canonical.contents import file_system
 from pkgtool.oci.canonical.layer import Layer, write_layer
+from pkgtool.oci.canonical.mounts import settle_mount_points
 from pkgtool.oci.canonical.product import Product
 from pkgtool.oci.canonical.tree import FileSystem, difference
 from pkgtool.oci.documents import CONFIG, MANIFEST, Descriptor, Manifest
@@ -39,7 +40,10 @@ def canonicalise(
     finished.apply(before.items())
     for layer in product.layers[len(below) :]:
         finished.apply(layer.entries())
-    change = difference(before, finished.entries())
+    after = finished.entries()
+    if product.ran:
+        after = settle_mount_points(before, after)
+    change = difference(before, after)
     layers = list(below)
     if change.changed or change.removed or not below:
         layers.append(write_layer(layout, change, epoch=spec.epoch))

@@ -33,10 +33,14 @@ class ProductLayer:
 
 @dataclass(frozen=True, slots=True)
 class Product:
-    """An image as an engine made it: its configuration document and its layers, lowest first."""
+    """An image as an engine made it: its configuration document and its layers, lowest first.
+
+    `ran` says that a RUN step took part in it, so that mount points may have been left behind.
+    """
 
     config: Mapping[str, Any]
     layers: tuple[ProductLayer, ...]
+    ran: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +58,7 @@ def from_rootfs(archive: Path, config: RootfsConfig) -> Product:
     return Product(document, (ProductLayer(None, archive),))
 
 
-def from_docker_archive(archive: Path, scratch: Path) -> Product:
+def from_docker_archive(archive: Path, scratch: Path, *, ran: bool) -> Product:
     """The one image of a `docker save` archive; compressed layers are unpacked into `scratch`.
 
     Both shapes are read, the old one and the OCI layout that Docker ≥ 25 writes: their manifest.json is the same.
@@ -71,7 +75,7 @@ def from_docker_archive(archive: Path, scratch: Path) -> Product:
         raise BuildError(f"the engine's archive {archive} is not as expected: {problem!r}") from problem
     if len(layers) != len(diff_ids):
         raise BuildError(f"the engine's archive has {len(layers)} layers and {len(diff_ids)} diff ids")
-    return Product(config, tuple(_layers(archive, layers, diff_ids, scratch)))
+    return Product(config, tuple(_layers(archive, layers, diff_ids, scratch)), ran)
 
 
 def _content(outer: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:

@@ -1,0 +1,184 @@
+"""The build step: context from git, inputs beside it, an engine, a canonical image, and the memory of it."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from pkgtool.actions.site import Site
+from pkgtool.cancel import Cancellation
+from pkgtool.engines import dockerfile
+from pkgtool.engines.interface import BuildRequest, LineSink, Parent
+from pkgtool.errors import BuildError, PkgtoolError, StoreError
+from pkgtool.events import StepLog, StepWaiting
+from pkgtool.executor import Outcome, StepResult
+from pkgtool.fingerprint import Fingerprint
+from pkgtool.model import RUNTIME_CONFIG_LABEL, Dependency, Package, Role
+from pkgtool.oci.canonical.config import ImageSpec
+from pkgtool.oci.canonical.image import CanonicalImage, canonicalise
+from pkgtool.oci.canonical.product import Product, from_docker_archive
+from pkgtool.oci.store import MemoRecord
+from pkgtool.plan.planner import build_key
+from pkgtool.plan.steps import Step
+from pkgtool.source.context import normalise, write_context
+from pkgtool.values import ImageRef, Platform
+
+_LOCAL_HOST = "localhost"
+_TAIL_LINES = 20
+
+
+class BuildAction:
+    """Builds one package for one platform."""
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+
+    def __call__(self, step: Step, cancel: Cancellation) -> StepResult:
+        """Build, or reuse what another process built in the meantime."""
+        assert step.platform is not None
+        store = self._site.store
+        waiting = StepWaiting(step.id, "another pkgtool builds it")
+        with store.lock(f"build-{step.key}", cancel=cancel, on_wait=lambda: self._site.events(waiting)):
+            known = store.remembered([step.key]).get(step.key)
+            if known and step.package not in self._site.rebuild:
+                return StepResult(Outcome.REUSED, known)
+            started = time.monotonic()
+            with self._logged(step) as (log, path):
+                image, made_by = self._make(step, step.platform, log, cancel)
+            seconds = time.monotonic() - started
+            record = MemoRecord(image.manifest, image.blobs, made_by, seconds)
+            store.remember(step.key, record)
+            store.record_timings({step.id: seconds})
+            return StepResult(Outcome.BUILT, record, seconds, log=str(path))
+
+    # -- the work ---------------------------------------------------------------------------------------
+
+    def _make(self, step: Step, platform: Platform, log: LineSink, cancel: Cancellation) -> tuple[CanonicalImage, str]:
+        package, fingerprint = self._site.package(step.package), self._site.fingerprints[step.package]
+        parents = self._parents(package, platform)
+        with self._site.store.scratch("build") as scratch:
+            product, made_by, epoch = self._product(package, fingerprint, platform, parents, scratch, log, cancel)
+            cancel.check()
+            spec = ImageSpec(platform, epoch, package.name, _labels(package, fingerprint))
+            candidates = [p.manifest for d, p in parents if d.role is not Role.TOOL]
+            return canonicalise(self._site.store.layout, product, spec, parents=candidates), made_by
+
+    def _product(
+        self,
+        package: Package,
+        fingerprint: Fingerprint,
+        platform: Platform,
+        parents: list[tuple[Dependency, Parent]],
+        scratch: Path,
+        log: LineSink,
+        cancel: Cancellation,
+    ) -> tuple[Product, str, int]:
+        context, epoch = scratch / "context", package.source_date_epoch
+        write_context(self._site.sources, package.context, context, epoch=epoch)
+        engine = self._site.engine
+        arguments = {
+            **fingerprint.build_args,
+            **{argument_name(d): str(p.reference) for d, p in parents if d.role is not Role.REFERENCE},
+            dockerfile.EPOCH_ARGUMENT: str(epoch),
+        }
+        text = _declare_epoch(context / package.dockerfile)
+        normalise(context, epoch=epoch)
+        request = BuildRequest(
+            title=f"{package.name} {platform}",
+            context=context,
+            dockerfile=package.dockerfile,
+            platform=platform,
+            build_args=arguments,
+            parents=tuple(parent for _, parent in parents),
+            network=package.network,
+            use_cache=package.cache and package.name not in self._site.rebuild,
+            epoch=epoch,
+        )
+        archive = scratch / "image.tar"
+        engine.build(request, archive, log=log, cancel=cancel)
+        return from_docker_archive(archive, scratch, ran=dockerfile.final_stage_runs(text)), str(engine.info), epoch
+
+    def _parents(self, package: Package, platform: Platform) -> list[tuple[Dependency, Parent]]:
+        """The images that this one may be FROM, as they are in the store."""
+        found = []
+        for dependency in package.dependencies:
+            wanted = self._site.build_platform if dependency.role is Role.TOOL else platform
+            other, fingerprint = self._site.package(dependency.name), self._site.fingerprints[dependency.name]
+            key = build_key(fingerprint, other, wanted)
+            record = self._site.store.remembered([key]).get(key)
+            if record is None:
+                raise StoreError(f"{other.name} for {wanted} has disappeared from the store", hint="build again")
+            reference = fingerprint.reference
+            if dependency.role is not Role.REFERENCE:
+                reference = local_reference(fingerprint.platform_reference(wanted))
+            found.append((dependency, Parent(reference, record.manifest)))
+        return found
+
+    # -- its log ----------------------------------------------------------------------------------------
+
+    @contextmanager
+    def _logged(self, step: Step) -> Iterator[tuple[LineSink, Path]]:
+        """A sink that writes the step's log and tells listeners; a failure gets the log's end and place."""
+        path = self._site.store.log_path(f"{step.title.replace(' ', '-')}-{step.key[:12]}")
+        tail: list[str] = []
+        with path.open("w", encoding="utf-8", errors="replace") as file:
+
+            def log(line: str) -> None:
+                file.write(f"{line}\n")
+                tail.append(line)
+                del tail[:-_TAIL_LINES]
+                self._site.events(StepLog(step.id, line))
+
+            try:
+                yield log, path
+            except BuildError as failure:
+                file.write(f"{failure.message}\n")
+                raise BuildFailed(step, failure, tail, path) from failure
+
+
+class BuildFailed(BuildError):
+    """A package's build failed; `log` is the path of everything it printed."""
+
+    def __init__(self, step: Step, cause: PkgtoolError, tail: list[str], log: Path) -> None:
+        super().__init__(
+            f"{step.title} could not be built: {cause.message}",
+            details=tail or cause.details,
+            hint=f"to repeat this step alone: pkgtool build --platform {step.platform} {step.package}",
+        )
+        self.log = log
+
+
+def _declare_epoch(recipe: Path) -> str:
+    """Let every step of a Dockerfile see SOURCE_DATE_EPOCH; returns the Dockerfile as it was written."""
+    text = recipe.read_text("utf-8", "surrogateescape")
+    recipe.write_text(dockerfile.with_epoch(text), "utf-8", "surrogateescape")
+    return text
+
+
+def argument_name(dependency: Dependency) -> str:
+    """The build argument by which a Dockerfile names a dependency: `BASE_IMAGE`, or `GO_COMPILE_TOOL` for a tool."""
+    stem = re.sub(r"[^A-Za-z0-9]", "_", dependency.name).upper()
+    return f"{stem}_TOOL" if dependency.role is Role.TOOL else f"{stem}_IMAGE"
+
+
+def local_reference(reference: ImageRef) -> ImageRef:
+    """The name of an image inside an engine: on a host that no engine ever asks over the network."""
+    repository = (
+        f"{reference.host.replace(':', '-')}/{reference.repository}" if reference.host else reference.repository
+    )
+    return ImageRef(repository, reference.tag, host=_LOCAL_HOST)
+
+
+def _labels(package: Package, fingerprint: Fingerprint) -> Mapping[str, str]:
+    """What the image says of itself: only what its fingerprint determines, so no commit and no time."""
+    labels = {
+        "org.opencontainers.image.source": package.source_url,
+        "org.opencontainers.image.title": package.name,
+        "org.opencontainers.image.version": fingerprint.content_hash,
+    }
+    if package.runtime_config:
+        labels[RUNTIME_CONFIG_LABEL] = package.runtime_config
+    return labels

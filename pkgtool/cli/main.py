@@ -1,0 +1,128 @@
+"""`pkgtool`: find the command, run it, and turn what it raises into text and an exit code."""
+
+from __future__ import annotations
+
+import gc
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from types import ModuleType
+
+from pkgtool import __version__
+from pkgtool.cli import options
+from pkgtool.errors import EXIT_CODE_MEANINGS, ExitCode, PkgtoolError, UsageError
+
+COMMANDS = {
+    "build": "build packages and what they depend on",
+    "plan": "the steps that build would do, and why each",
+    "show-tag": "the full reference of packages",
+    "list": "the packages of the tree",
+    "graph": "the dependency graph",
+    "why": "what moved a package's tag",
+    "store": "the local store: path, ls, verify, gc, export",
+    "doctor": "what is installed, which engine would be used, what is missing",
+}
+
+EXAMPLES = """\
+examples:
+  pkgtool build                              build the whole tree for this machine
+  pkgtool build pkg/getty                    build one package and what it depends on
+  GOARCH=arm64 pkgtool build pkg/vsudd       build for another architecture
+  pkgtool why getty --against v1.0           what changed its tag since v1.0
+  pkgtool show-tag --json getty              the fingerprint behind a tag
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit code (see `pkgtool.errors`)."""
+    # Nearly all that a run allocates lives to its end: looking for garbage often is time lost.
+    gc.set_threshold(50_000, 20, 20)
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        code = _dispatch(given)
+        sys.stdout.flush()
+    except PkgtoolError as error:
+        from pkgtool.report.text import error_lines
+
+        print("\n".join(error_lines(error)), file=sys.stderr)  # noqa: T201
+        return int(error.exit_code)
+    except KeyboardInterrupt:
+        return int(ExitCode.INTERRUPTED)
+    except BrokenPipeError:
+        # Whoever reads our output has seen enough. Python would complain again when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return int(ExitCode.OK)
+    except Exception as defect:  # noqa: BLE001 - the last line of defence
+        return _report_defect(defect, given)
+    return int(code)
+
+
+def _dispatch(given: list[str]) -> int:
+    position = options.command_position(given)
+    if position is None:
+        if "--version" in given:
+            print(f"pkgtool {__version__}")  # noqa: T201
+            return ExitCode.OK
+        print(help_text(), end="", file=sys.stdout if given else sys.stderr)
+        return ExitCode.OK if {"-h", "--help"} & set(given) else ExitCode.USAGE
+    name = given.pop(position)
+    if name == "help":
+        return _dispatch([*given, "--help"])
+    if name not in COMMANDS:
+        raise UsageError(f"there is no command {name!r}", hint=_suggestion(name))
+    module = load(name)
+    parser = options.make_parser(name, module)
+    parsed = parser.parse_args(given)
+    return int(module.run(parsed))
+
+
+def load(name: str) -> ModuleType:
+    """The module of a command."""
+    return import_module(f"pkgtool.cli.{name.replace('-', '_')}")
+
+
+def help_text() -> str:
+    """What `pkgtool --help` prints."""
+    width = max(map(len, COMMANDS))
+    verbs = "\n".join(f"  {name.ljust(width)}  {what}" for name, what in COMMANDS.items())
+    codes = "\n".join(f"  {int(code):3}  {meaning}" for code, meaning in EXIT_CODE_MEANINGS.items())
+    return (
+        "usage: pkgtool COMMAND [OPTIONS] …\n\n"
+        "Build, sign and publish a tree of container packages and Linux kernels.\n\n"
+        f"commands:\n{verbs}\n\n"
+        f"{options.common_help()}\n"
+        f"{EXAMPLES}\n"
+        f"exit codes:\n{codes}\n\n"
+        "'pkgtool COMMAND --help' shows a command's own options.\n"
+    )
+
+
+def _suggestion(name: str) -> str:
+    from difflib import get_close_matches
+
+    close = get_close_matches(name, COMMANDS, n=1)
+    return f"did you mean {close[0]!r}?" if close else "pkgtool --help lists the commands"
+
+
+def _report_defect(defect: Exception, given: list[str]) -> int:
+    import platform
+    import tempfile
+    import traceback
+
+    with tempfile.NamedTemporaryFile(
+        "w", prefix="pkgtool-report-", suffix=".txt", delete=False, encoding="utf-8"
+    ) as report:
+        report.write(f"pkgtool {__version__}, Python {platform.python_version()}, {platform.platform()}\n")
+        report.write(f"command: {given[0] if given else ''}\n\n")
+        report.writelines(traceback.format_exception(defect))
+    message = (
+        f"error: a defect in pkgtool: {type(defect).__name__}: {defect}\n"
+        f"hint: please report it with the file {report.name}, which holds no secrets of yours but paths of your tree"
+    )
+    print(message, file=sys.stderr)  # noqa: T201
+    return int(ExitCode.INTERNAL)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,65 @@
+"""From parsed arguments to the options of the use cases."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+
+from pkgtool.config.package import Overrides
+from pkgtool.errors import UsageError
+from pkgtool.fingerprint import TagOverrides
+from pkgtool.model import BuildArg
+from pkgtool.workflows.options import RunOptions
+from pkgtool.workflows.tree import find_root
+
+
+def run_options(parsed: argparse.Namespace) -> RunOptions:
+    """Raises `UsageError` for values that argparse could not check."""
+    given = vars(parsed)
+    return RunOptions(
+        directory=parsed.directory,
+        platforms=tuple(dict.fromkeys(platform for group in parsed.platform for platform in group)),
+        engine=parsed.engine,
+        jobs=parsed.jobs,
+        keep_going=parsed.keep_going,
+        store=parsed.store,
+        overrides=Overrides(
+            org=parsed.org,
+            tag=given.get("tag"),
+            network=given.get("network"),
+            build_args=tuple(_build_args(given.get("build_arg", []), given.get("build_arg_file", []))),
+            build_file=given.get("build_yml", "build.yml"),
+        ),
+        tag=TagOverrides(
+            content_hash=given.get("hash", ""),
+            hash_path=_hash_path(parsed.directory, given.get("hash_path")),
+            force_dirty=given.get("force_dirty", False),
+        ),
+        revision=given.get("hash_commit", "HEAD"),
+    )
+
+
+def _hash_path(directory: Path, path: str | None) -> str | None:
+    if path is None:
+        return None
+    root = find_root(directory)
+    place = (directory / path).resolve()
+    if not place.is_relative_to(root):
+        raise UsageError(f"--hash-path {path} is outside the tree {root}")
+    inside = place.relative_to(root).as_posix()
+    return "" if inside == "." else inside
+
+
+def _build_args(lines: list[str], files: list[Path]) -> Iterator[BuildArg]:
+    for file in files:
+        try:
+            content = file.read_text()
+        except OSError as problem:
+            raise UsageError(f"--build-arg-file {file} can't be read: {problem.strerror}") from problem
+        lines = [*(line for line in content.splitlines() if line.strip()), *lines]
+    for line in lines:
+        name, equals, value = line.partition("=")
+        if not equals or not name.strip():
+            raise UsageError(f"{line!r} is not of the form NAME=VALUE")
+        yield BuildArg(name.strip(), value.strip())

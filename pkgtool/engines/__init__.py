@@ -1,0 +1,1 @@
+"""What runs a Dockerfile: Docker with BuildKit, or buildah without any daemon. Capabilities are found, not assumed."""

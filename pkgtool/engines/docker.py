@@ -1,0 +1,231 @@
+"""Docker with BuildKit, through the Engine API alone.
+
+No `docker` program takes part: whichever is first on PATH may lack buildx, or be much newer than the engine. The
+API's BuildKit build (`POST /build?version=2` with the context as the body) is the same from Docker 18.09 to today,
+with the classic and with the containerd image store. The docker SDK makes the connection (contexts, TLS, ssh).
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import json
+import tarfile
+import uuid
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from pkgtool.cancel import Cancellation
+from pkgtool.engines.buildkit_trace import TraceReader
+from pkgtool.engines.interface import BuildRequest, EngineInfo, LineSink, Parent
+from pkgtool.errors import BuildError, EngineError, Interrupted
+from pkgtool.oci.archive import write_docker_archive
+from pkgtool.oci.store import Store
+from pkgtool.values import Platform
+
+_RESULT_REPOSITORY = "localhost/pkgtool-result"
+_PROBE_SECONDS = 5
+_ANSWER_SECONDS = 3600
+_MINIMUM_API = (1, 39)
+
+
+class DockerEngine:
+    """A Docker engine that answered."""
+
+    def __init__(self, client: Any, store: Store) -> None:
+        self._client = client
+        self._store = store
+        version = client.version()
+        if tuple(int(part) for part in version["ApiVersion"].split(".")) < _MINIMUM_API:
+            raise EngineError(
+                f"Docker {version['Version']} has no BuildKit", hint="Docker 18.09 or newer, or --engine buildah"
+            )
+        details = client.info()
+        self._containerd_store = "io.containerd.snapshotter" in json.dumps(details.get("DriverStatus") or [])
+        self.info = EngineInfo(
+            "docker",
+            version["Version"],
+            Platform(version["Os"], version["Arch"]),
+            "containerd image store" if self._containerd_store else f"{details.get('Driver', '?')} image store",
+        )
+
+    def build(self, request: BuildRequest, output: Path, *, log: LineSink, cancel: Cancellation) -> None:
+        """See `Engine.build`."""
+        result = f"{_RESULT_REPOSITORY}:{uuid.uuid4().hex}"
+        try:
+            for parent in request.parents:
+                cancel.check()
+                self._load(parent)
+            self._run(request, result, log, cancel)
+            cancel.check()
+            self._save(result, output)
+        except (OSError, self._api_error()) as problem:
+            if cancel.requested:
+                raise Interrupted() from problem
+            raise EngineError(f"Docker did not do as asked: {problem}", hint="pkgtool doctor") from problem
+        finally:
+            self._forget(result)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._client.close()
+
+    # -- parents ----------------------------------------------------------------------------------------
+
+    def _load(self, parent: Parent) -> None:
+        reference = str(parent.reference)
+        if self._has(reference, parent):
+            return
+        with self._store.scratch("load") as scratch:
+            archive = scratch / "image.tar"
+            with archive.open("wb") as out:
+                write_docker_archive(self._store.layout, parent.manifest, [parent.reference], out)
+            with archive.open("rb") as content:
+                for answer in self._client.load_image(content):
+                    if "error" in answer:
+                        raise EngineError(f"Docker can't load {reference}: {answer['error']}")
+
+    def _has(self, reference: str, parent: Parent) -> bool:
+        """Whether Docker has just this image under that name. An image's id is the digest of its configuration."""
+        import docker.errors
+
+        try:
+            found = self._client.inspect_image(reference)
+        except docker.errors.ImageNotFound:
+            return False
+        return bool(found["Id"] == str(self._store.layout.manifest(parent.manifest).config.digest))
+
+    # -- build ------------------------------------------------------------------------------------------
+
+    def _run(self, request: BuildRequest, result: str, log: LineSink, cancel: Cancellation) -> None:
+        build_id = uuid.uuid4().hex
+        with self._store.scratch("send") as scratch:
+            context = scratch / "context.tar"
+            _pack(request.context, context)
+            with context.open("rb") as body:
+                response = self._client._post(  # noqa: SLF001 - the SDK knows no BuildKit build
+                    self._client._url("/build"),  # noqa: SLF001
+                    params={**_parameters(request), "t": result, "buildid": build_id},
+                    data=body,
+                    headers={"Content-Type": "application/x-tar"},
+                    stream=True,
+                    timeout=_ANSWER_SECONDS,
+                )
+            with contextlib.closing(response), cancel.on_request(lambda: self._cancel(build_id)):
+                if response.status_code != 200:
+                    raise EngineError(f"Docker refused the build: {_refusal(response)}", hint="pkgtool doctor")
+                self._follow(response, log)
+
+    def _cancel(self, build_id: str) -> None:
+        with contextlib.suppress(self._api_error(), OSError):
+            self._client._post(self._client._url("/build/cancel"), params={"id": build_id}).close()  # noqa: SLF001
+
+    def _follow(self, response: Any, log: LineSink) -> None:
+        trace = TraceReader()
+        failure = ""
+        for message in _messages(response):
+            if message.get("id") == "moby.buildkit.trace" and isinstance(message.get("aux"), str):
+                for line in trace.lines(base64.b64decode(message["aux"])):
+                    log(line)
+            elif "error" in message:
+                failure = str(message["error"])
+            elif isinstance(message.get("stream"), str):
+                log(message["stream"].rstrip("\n"))
+        for line in trace.rest():
+            log(line)
+        if failure:
+            raise BuildError(failure)
+
+    # -- result -----------------------------------------------------------------------------------------
+
+    def _save(self, result: str, output: Path) -> None:
+        with output.open("wb") as file:
+            for chunk in self._client.get_image(result, chunk_size=1 << 20):
+                file.write(chunk)
+
+    def _forget(self, result: str) -> None:
+        with contextlib.suppress(self._api_error(), OSError):
+            self._client.remove_image(result, force=True)
+
+    @staticmethod
+    def _api_error() -> type[Exception]:
+        import docker.errors
+
+        return docker.errors.DockerException
+
+
+def connect(store: Store, *, base_url: str | None = None) -> DockerEngine | None:
+    """The Docker engine that the environment names (DOCKER_HOST, the current context, the usual socket), or None.
+
+    Raises `EngineError` if it answers but can't be used.
+    """
+    import docker
+    import docker.errors
+    import requests
+
+    try:
+        client = docker.APIClient(**_endpoint(base_url), version="auto", timeout=_PROBE_SECONDS)
+    except (docker.errors.DockerException, requests.RequestException, OSError):
+        return None
+    client.timeout = _ANSWER_SECONDS
+    return DockerEngine(client, store)
+
+
+def _endpoint(base_url: str | None) -> dict[str, Any]:
+    import os
+
+    if base_url:
+        return {"base_url": base_url}
+    if os.environ.get("DOCKER_HOST"):
+        from docker.utils import kwargs_from_env
+
+        return dict(kwargs_from_env())
+    from docker.context import ContextAPI
+
+    context = ContextAPI.get_current_context()
+    if context and context.Host:
+        return {"base_url": context.Host, "tls": context.TLSConfig or False}
+    return {"base_url": "unix:///var/run/docker.sock"}
+
+
+def _pack(directory: Path, target: Path) -> None:
+    with tarfile.open(target, "w", format=tarfile.PAX_FORMAT) as archive:
+        # BuildKit recognises a tar by its first kilobyte, which must therefore hold no extended header.
+        archive.add(directory, arcname=".", recursive=False, filter=_anonymous)
+        for path in sorted(directory.iterdir()):
+            archive.add(path, arcname=path.name, filter=_anonymous)
+
+
+def _anonymous(member: tarfile.TarInfo) -> tarfile.TarInfo:
+    member.uid = member.gid = 0
+    member.uname = member.gname = ""
+    member.mtime = int(member.mtime)
+    return member
+
+
+def _parameters(request: BuildRequest) -> dict[str, str]:
+    return {
+        "version": "2",
+        "dockerfile": request.dockerfile,
+        "platform": str(request.platform),
+        "networkmode": "default" if request.network else "none",
+        "nocache": "" if request.use_cache else "1",
+        "rm": "1",
+        "buildargs": json.dumps(dict(request.build_args)),
+    }
+
+
+def _messages(response: Any) -> Iterator[Mapping[str, Any]]:
+    for line in response.iter_lines(chunk_size=4096):
+        if line:
+            message = json.loads(line)
+            if isinstance(message, dict):
+                yield message
+
+
+def _refusal(response: Any) -> str:
+    try:
+        return str(json.loads(response.content)["message"])
+    except (ValueError, KeyError, TypeError):
+        return f"status {response.status_code}"

@@ -1,0 +1,222 @@
+"""From packages, fingerprints and a snapshot of what exists to a plan. Pure: no clock, no disk, no client."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from pkgtool.errors import ConfigError, Location
+from pkgtool.fingerprint import Fingerprint
+from pkgtool.graph import in_order
+from pkgtool.model import Package, Role
+from pkgtool.oci.documents import Descriptor, Index
+from pkgtool.oci.store.memo import MemoRecord, memo_key
+from pkgtool.plan.steps import Plan, Skipped, Step, StepKind
+from pkgtool.values import Digest, Platform
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What existed when the plan was made: remembered results, the store's references, times of earlier runs."""
+
+    remembered: Mapping[str, MemoRecord] = field(default_factory=dict)
+    references: Mapping[str, Descriptor] = field(default_factory=dict)
+    timings: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What is asked for: packages by name, platforms, the platform that tools run on, and what to build anew."""
+
+    names: tuple[str, ...]
+    platforms: tuple[Platform, ...]
+    build_platform: Platform
+    rebuild: frozenset[str] = frozenset()
+
+
+def build_key(fingerprint: Fingerprint, package: Package, platform: Platform) -> str:
+    """Under which name the result is remembered. The organisation is in the image (PKG_IMAGE), not in the tag."""
+    return memo_key(Digest.of(f"{fingerprint.digest}\n{package.org}".encode()), platform)
+
+
+def keys_of_interest(
+    packages: Mapping[str, Package], fingerprints: Mapping[str, Fingerprint], target: Target
+) -> dict[str, None]:
+    """All keys that `plan_build` may look up in its snapshot, in a fixed order."""
+    return {
+        build_key(fingerprints[name], packages[name], platform): None
+        for name in fingerprints
+        for platform in {*packages[name].platforms, *target.platforms, target.build_platform}
+    }
+
+
+def plan_build(
+    packages: Mapping[str, Package],
+    fingerprints: Mapping[str, Fingerprint],
+    target: Target,
+    snapshot: Snapshot,
+) -> Plan:
+    """The steps that make the target's images and references exist in the store.
+
+    What is remembered is not built, and what only it stands on is not looked at. Raises `ConfigError` if a package
+    needs another one for a platform that the other one is not made for.
+    """
+    return _Planner(packages, fingerprints, target, snapshot).plan()
+
+
+class _Planner:
+    def __init__(
+        self,
+        packages: Mapping[str, Package],
+        fingerprints: Mapping[str, Fingerprint],
+        target: Target,
+        snapshot: Snapshot,
+    ) -> None:
+        self._packages = packages
+        self._fingerprints = fingerprints
+        self._target = target
+        self._snapshot = snapshot
+        self._asked = frozenset(target.names)
+        self._needed: dict[str, dict[Platform, str]] = {}
+        """Why a package is needed for a platform."""
+
+    def plan(self) -> Plan:
+        skipped = self._ask()
+        order = in_order(self._packages, self._target.names)
+        builds: dict[str, list[Step]] = {}
+        for name in reversed(order):
+            steps = [self._build(name, platform, why) for platform, why in self._needed.get(name, {}).items()]
+            builds[name] = sorted(steps, key=lambda step: step.id)
+        steps = [step for name in order for step in self._steps_of(name, builds[name])]
+        return Plan(tuple(steps), tuple(skipped))
+
+    def _ask(self) -> list[Skipped]:
+        skipped = []
+        for name in self._target.names:
+            own = self._packages[name].platforms
+            wanted = [platform for platform in self._target.platforms if platform in own]
+            if wanted:
+                self._needed[name] = dict.fromkeys(wanted, "asked for")
+            elif not own:
+                skipped.append(Skipped(name, "it is made for no platform (arches is empty)"))
+            else:
+                asked = _listed(self._target.platforms)
+                skipped.append(Skipped(name, f"it is made for {_listed(own)}, not for {asked}"))
+        return skipped
+
+    def _build(self, name: str, platform: Platform, why: str) -> Step:
+        """The build step; if there is something to build, what it stands on becomes needed."""
+        package, fingerprint = self._packages[name], self._fingerprints[name]
+        key = build_key(fingerprint, package, platform)
+        identity = _build_id(name, platform)
+        known = None if name in self._target.rebuild else self._snapshot.remembered.get(key)
+        step_needs: list[str] = []
+        if known is None:
+            if package.inputs:
+                step_needs.append(_fetch_id(name))
+            step_needs += self._need_dependencies(package, platform)
+        return Step(
+            id=identity,
+            kind=StepKind.BUILD,
+            package=name,
+            platform=platform,
+            reason=f"{why}; the store has it" if known else f"{why}; {self._absence(name)}",
+            needs=tuple(step_needs),
+            done=known is not None,
+            key=key,
+            reference=fingerprint.platform_reference(platform),
+            known=known,
+            seconds=known.seconds if known else self._snapshot.timings.get(identity, 0.0),
+        )
+
+    def _need_dependencies(self, package: Package, platform: Platform) -> Iterable[str]:
+        for dependency in package.dependencies:
+            wanted = self._target.build_platform if dependency.role is Role.TOOL else platform
+            other = self._packages[dependency.name]
+            if wanted not in other.platforms:
+                raise ConfigError(
+                    f"{package.name} needs {other.name} for {wanted}, but it is made for {_listed(other.platforms)}",
+                    location=Location(package.build_file),
+                    hint=f"add the architecture to {other.build_file}, or take it out of {package.build_file}",
+                )
+            role = "a tool for" if dependency.role is Role.TOOL else "needed by"
+            self._needed.setdefault(other.name, {}).setdefault(wanted, f"{role} {package.name}")
+            yield _build_id(other.name, wanted)
+
+    def _absence(self, name: str) -> str:
+        if name in self._target.rebuild:
+            return "to be built anew"
+        return f"the store has nothing for {self._fingerprints[name].reference.tag}"
+
+    def _steps_of(self, name: str, builds: Sequence[Step]) -> Iterable[Step]:
+        if not builds:
+            return
+        open_builds = [step for step in builds if not step.done]
+        if open_builds and self._packages[name].inputs:
+            yield self._fetch(name, [step for step in open_builds if step.platform])
+        yield from builds
+        if name in self._asked or open_builds:
+            yield self._assemble(name, open_builds)
+
+    def _fetch(self, name: str, builds: Sequence[Step]) -> Step:
+        return Step(
+            id=_fetch_id(name),
+            kind=StepKind.FETCH,
+            package=name,
+            platform=None,
+            reason=f"inputs of {_listed([step.platform for step in builds if step.platform])}",
+            seconds=self._snapshot.timings.get(_fetch_id(name), 0.0),
+        )
+
+    def _assemble(self, name: str, open_builds: Sequence[Step]) -> Step:
+        fingerprint = self._fingerprints[name]
+        done = not open_builds and self._references_are_set(name)
+        return Step(
+            id=f"assemble {name}",
+            kind=StepKind.ASSEMBLE,
+            package=name,
+            platform=None,
+            reason="the references are set" if done else f"set {fingerprint.reference}",
+            needs=tuple(step.id for step in open_builds),
+            done=done,
+            reference=fingerprint.reference,
+        )
+
+    def _references_are_set(self, name: str) -> bool:
+        fingerprint = self._fingerprints[name]
+        manifests = remembered_manifests(self._packages[name], fingerprint, self._snapshot.remembered)
+        expected = Descriptor.of(Index.of_platforms(list(manifests.values())).encode(), "")
+        found = self._snapshot.references.get(str(fingerprint.reference))
+        return (
+            found is not None
+            and found.digest == expected.digest
+            and all(
+                (own := self._snapshot.references.get(str(fingerprint.platform_reference(platform)))) is not None
+                and own.digest == manifest.digest
+                for platform, manifest in manifests.items()
+            )
+        )
+
+
+def remembered_manifests(
+    package: Package, fingerprint: Fingerprint, remembered: Mapping[str, MemoRecord]
+) -> dict[Platform, Descriptor]:
+    """The manifests of all the platforms that a package has been built for so far."""
+    found = {}
+    for platform in package.platforms:
+        record = remembered.get(build_key(fingerprint, package, platform))
+        if record:
+            found[platform] = record.manifest
+    return found
+
+
+def _build_id(name: str, platform: Platform) -> str:
+    return f"build {name} {platform}"
+
+
+def _fetch_id(name: str) -> str:
+    return f"fetch {name}"
+
+
+def _listed(platforms: Collection[Platform]) -> str:
+    return ", ".join(map(str, platforms)) or "nothing"

@@ -1,0 +1,73 @@
+"""The end of a build: the table, the JSON, and the error that says what failed and what could not be done."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from pkgtool.errors import Interrupted, PkgtoolError, Problems
+from pkgtool.executor import Outcome, StepResult
+from pkgtool.plan import Step, StepKind
+from pkgtool.report.text import duration, size, table
+from pkgtool.workflows.build import BuildReport
+
+_HEADINGS = ("PACKAGE", "TAG", "PLATFORM", "DIGEST", "SIZE", "TIME", "RESULT")
+
+
+def as_table(report: BuildReport) -> str:
+    """A line a package and platform, then what was left out."""
+    rows = [_row(report, step, result) for step, result in _builds(report)]
+    lines = list(table(_HEADINGS, rows)) if rows else []
+    lines += [f"{skipped.package} left out: {skipped.reason}" for skipped in report.plan.skipped]
+    return "\n".join(lines) or "nothing to build"
+
+
+def as_json(report: BuildReport) -> str:
+    """The same as a JSON object."""
+    images = []
+    for step, result in _builds(report):
+        entry: dict[str, Any] = {
+            "package": step.package,
+            "reference": str(report.tree.fingerprints[step.package].reference),
+            "platform": str(step.platform),
+            "result": result.outcome.value,
+            "seconds": round(result.seconds, 3),
+        }
+        if result.record:
+            entry |= {"digest": str(result.record.manifest.digest), "size": result.record.size}
+        if result.error:
+            entry["error"] = result.error.message
+        images.append(entry)
+    skipped = [{"package": s.package, "reason": s.reason} for s in report.plan.skipped]
+    return json.dumps({"store": str(report.store.root), "images": images, "skipped": skipped}, indent=2)
+
+
+def failure(report: BuildReport, *, interrupted: bool) -> PkgtoolError:
+    """What went wrong, as one error."""
+    failed = [result.error for result in report.results.by_step.values() if result.outcome is Outcome.FAILED]
+    errors = [error for error in failed if error is not None]
+    stopped = [report.plan.by_id[step] for step in report.results.with_outcome(Outcome.BLOCKED)]
+    blocked = sorted(step.title for step in stopped if step.kind is StepKind.BUILD)
+    if interrupted or not errors:
+        return Interrupted(hint="what is finished is kept; the same command goes on from there")
+    if blocked:
+        last = errors[-1]
+        last.details = (*last.details, f"could not be built because of it: {', '.join(blocked)}")
+    return errors[0] if len(errors) == 1 else Problems(errors)
+
+
+def _builds(report: BuildReport) -> list[tuple[Step, StepResult]]:
+    return [(s, report.results.by_step[s.id]) for s in report.plan.steps if s.kind is StepKind.BUILD]
+
+
+def _row(report: BuildReport, step: Step, result: StepResult) -> tuple[str, ...]:
+    record = result.record
+    return (
+        step.package,
+        report.tree.fingerprints[step.package].reference.tag,
+        str(step.platform),
+        str(record.manifest.digest)[:19] if record else "-",
+        size(record.size) if record else "-",
+        duration(result.seconds) if result.outcome is Outcome.BUILT else "-",
+        result.outcome.value,
+    )
