@@ -59,8 +59,7 @@ def kernel_package(
         build_args=_arguments(series, release, variant, certificate),
         dependencies=(Dependency(series.tool, Role.TOOL),),
         inputs=_inputs(release),
-        build_file=f"../series/{series.name}.yml",
-        location=series.location,
+        build_file=f"{DIRECTORY}/series/{series.name}.yml",
     )
 
 
@@ -69,11 +68,13 @@ def _context(tree: SourceTree, series: Series, release: Release, variant: str) -
     paths = [ContextPath(f"{DIRECTORY}/build", "")]
     arches = sorted({platform.arch for platform in series.platforms})
     for name in series.fragments(variant):
-        for file in (f"{name}.config", *(f"{name}.{arch}.config" for arch in arches)):
-            if tree.is_file(f"{DIRECTORY}/config/{file}"):
-                paths.append(ContextPath(f"{DIRECTORY}/config/{file}", f"config/{file}"))
-    for number, patch in enumerate(release.patches, 1):
-        paths.append(ContextPath(f"{DIRECTORY}/patches/{patch}", f"patches/{number:04}-{patch}"))
+        files = (f"{name}.config", *(f"{name}.{arch}.config" for arch in arches))
+        existing = (file for file in files if tree.is_file(f"{DIRECTORY}/config/{file}"))
+        paths += [ContextPath(f"{DIRECTORY}/config/{file}", f"config/{file}") for file in existing]
+    paths += [
+        ContextPath(f"{DIRECTORY}/patches/{patch}", f"patches/{number:04}-{patch}")
+        for number, patch in enumerate(release.patches, 1)
+    ]
     return tuple(paths)
 
 
