@@ -147,9 +147,8 @@ def test_a_package_holds_what_determines_the_kernel_and_no_more(identity):
     paths = [context.path for context in package.context]
     assert "kernel/config/small.config" in paths
     assert "kernel/config/containers.config" not in paths
-    assert [c.destination for c in package.context if "patches/" in c.path][
-        0
-    ] == "patches/0001-x86-plt32-relocations.patch"
+    patches = [c.destination for c in package.context if "patches/" in c.path]
+    assert patches[:2] == ["patches/0001-x86-plt32-relocations.patch", "patches/0002-x86-64-max-page-size.patch"]
     assert package.tag_template == "4.11.12-small-{{.Hash}}"
     assert package.inputs.files[0].sha256.startswith("2e37d4e1")
     debug = kernel_package(tree, SERIES["4.11"], identity.certificate, variant="debug")
