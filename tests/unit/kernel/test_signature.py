@@ -22,7 +22,8 @@ def test_the_signature_is_openssl_s_to_the_byte(tmp_path, pair, hash_name):
     identity = open_identity(pair.certificate, pair.key, hash_name=hash_name, passphrase=lambda: b"")
     subprocess.run(
         ["openssl", "cms", "-sign", "-binary", "-noattr", "-nocerts", "-nosmimecap", "-outform", "DER",
-         "-md", hash_name, "-signer", pair.certificate, "-inkey", pair.key, "-in", tmp_path / "m.ko", "-out", tmp_path / "m.p7s"],
+         "-md", hash_name, "-signer", pair.certificate, "-inkey", pair.key,
+         "-in", tmp_path / "m.ko", "-out", tmp_path / "m.p7s"],
         check=True,
     )  # fmt: skip
     assert identity.signature(MODULE) == (tmp_path / "m.p7s").read_bytes()
