@@ -120,7 +120,8 @@ class Rootfs:
     """A root file system made by mmdebstrap from the locked Debian packages, instead of a Dockerfile.
 
     `variant` is mmdebstrap's; `setup` is a script of the package that runs in it afterwards; `exclude` are
-    dpkg path patterns that are not unpacked; `env`, `command` go into the image's configuration.
+    dpkg path patterns that are not unpacked, `!PATTERN` takes one back (dpkg's path-exclude and path-include,
+    the last match decides); `env`, `command` go into the image's configuration.
     """
 
     variant: str = "essential"
@@ -180,6 +181,14 @@ class Package:
 
 
 @dataclass(frozen=True, slots=True)
+class CISettings:
+    """How a CI system runs the tree: a runner label for each platform, and jobs per wave and platform at most."""
+
+    runners: tuple[tuple[Platform, str], ...] = ()
+    shards: int = 4
+
+
+@dataclass(frozen=True, slots=True)
 class TreeSettings:
     """pkgtool.yml: the defaults of a whole tree. All of it may be absent."""
 
@@ -194,7 +203,11 @@ class TreeSettings:
     """URL prefixes and what replaces them, longest prefix first."""
     debian_mirror: str = "http://deb.debian.org/debian"
     debian_snapshot: str = "https://snapshot.debian.org/archive/debian"
+    debian_security_mirror: str = "http://deb.debian.org/debian-security"
+    """Where SUITE-security comes from; empty leaves security updates to the next point release."""
+    debian_security_snapshot: str = "https://snapshot.debian.org/archive/debian-security"
     insecure_registries: tuple[str, ...] = ()
+    ci: CISettings = CISettings()
 
 
 @dataclass(frozen=True, slots=True)

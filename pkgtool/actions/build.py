@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from pkgtool.actions.inputs import InputAccess
 from pkgtool.actions.site import Site
 from pkgtool.cancel import Cancellation
 from pkgtool.engines import dockerfile
@@ -33,8 +34,9 @@ _TAIL_LINES = 20
 class BuildAction:
     """Builds one package for one platform."""
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: Site, inputs: InputAccess) -> None:
         self._site = site
+        self._inputs = inputs
 
     def __call__(self, step: Step, cancel: Cancellation) -> StepResult:
         """Build, or reuse what another process built in the meantime."""
@@ -76,7 +78,7 @@ class BuildAction:
         log: LineSink,
         cancel: Cancellation,
     ) -> tuple[Product, str, int]:
-        context, epoch = scratch / "context", package.source_date_epoch
+        context, epoch = scratch / "context", self._inputs.epoch(package)
         write_context(self._site.sources, package.context, context, epoch=epoch)
         engine = self._site.engine
         arguments = {
@@ -86,6 +88,8 @@ class BuildAction:
         }
         text = _declare_epoch(context / package.dockerfile)
         normalise(context, epoch=epoch)
+        if package.inputs:
+            self._inputs.stage(package, platform, context)
         request = BuildRequest(
             title=f"{package.name} {platform}",
             context=context,

@@ -3,6 +3,7 @@
     oci-layout, index.json, blobs/sha256/HEX     the OCI image layout (image-spec, image-layout.md)
     pkgtool/memo/HH/KEY.json                     fingerprint and platform → manifest: makes a no-op need no engine
     pkgtool/inputs/sha256/HEX                    inputs by their hash
+    pkgtool/inputs/partial/HEX                   unfinished downloads of inputs, gone on with by the next run
     pkgtool/statements/HH/HEX/…                  statements about the manifest with that digest
     pkgtool/logs/…                               whole logs of build steps
     pkgtool/timings.json                         how long each package took, for the order of the next build

@@ -129,6 +129,11 @@ class Layout:
                     entries.append(replace(descriptor, annotations={**descriptor.annotations, REF_NAME: name}))
             self._write_index(entries)
 
+    def forget_references(self) -> None:
+        """Start with an empty index.json: for one that can't be read any more."""
+        with locks.held(self._lock):
+            self._write_index(())
+
     def unnamed(self) -> list[Descriptor]:
         """What index.json holds without a name: manifests that refer to others (signatures, attestations, SBOMs)."""
         return [d for d in self._read_index() if REF_NAME not in d.annotations]
