@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from pkgtool.errors import ConfigError, Problems, RegistryError
 from pkgtool.oci.documents import INDEX, Descriptor
+from pkgtool.oci.registry.describe import describe_published
 from pkgtool.oci.registry.errors import PartlyPointed, TagConflict
 from pkgtool.oci.registry.point import TagMove, point_tags
 from pkgtool.release import Release, ReleasedImage, ReleasedPackage
@@ -49,6 +50,18 @@ releases = st.builds(
 def test_a_release_comes_back_as_it_was(release: Release) -> None:
     assert Release.parse(release.encode(), what="release") == release
     assert Release.parse(release.encode(), what="release").encode() == release.encode()
+
+
+def test_a_released_package_is_what_is_published() -> None:
+    repository = MemoryRepository("registry.example/linuxkit/getty")
+    index, _ = put_package(repository, tag="hash")
+    found = describe_published(repository, "hash")
+    assert found is not None
+    package = ReleasedPackage.of("getty", "linuxkit/getty", "hash", found)
+    assert package.index.digest == index.digest
+    assert [str(image.platform) for image in package.images] == ["linux/amd64", "linux/arm64"]
+    release = Release("v1", "0" * 40, "registry.example", (package,))
+    assert Release.parse(release.encode(), what="release") == release
 
 
 def test_fields_of_the_future_are_ignored_and_versions_are_not() -> None:
