@@ -31,6 +31,7 @@ COMMANDS = {
     "graph": "the dependency graph",
     "why": "what moved a package's tag",
     "reproduce": "rebuild elsewhere and compare the digests",
+    "ci": "the jobs of a CI run, and why a package is among them",
     "store": "the local store: path, ls, verify, gc, export",
     "doctor": "what is installed, which engine would be used, what is missing",
 }

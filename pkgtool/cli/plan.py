@@ -23,7 +23,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(parsed: argparse.Namespace) -> int:
     from pkgtool.cli.run_options import run_options
     from pkgtool.report import plan_report
-    from pkgtool.workflows.build import make_plan
+    from pkgtool.workflows.planned import make_plan
 
     planned = make_plan(run_options(parsed), parsed.packages, rebuild=parsed.force)
     write = plan_report.as_json if parsed.json else plan_report.as_text

@@ -23,8 +23,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(parsed: argparse.Namespace) -> int:
     from pkgtool.cli.run_options import run_options
     from pkgtool.cli.session import cancellable
-    from pkgtool.report.progress import sink_for
     from pkgtool.release import Release
+    from pkgtool.report.progress import sink_for
     from pkgtool.workflows.promote import promote
 
     release = Release.read(parsed.release)

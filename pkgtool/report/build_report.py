@@ -9,7 +9,7 @@ from pkgtool.errors import Interrupted, PkgtoolError, Problems
 from pkgtool.executor import Outcome, StepResult
 from pkgtool.plan import IMAGE_KINDS, Step
 from pkgtool.report.text import duration, size, table
-from pkgtool.workflows.build import BuildReport
+from pkgtool.workflows.planned import BuildReport
 
 _HEADINGS = ("PACKAGE", "TAG", "PLATFORM", "DIGEST", "SIZE", "TIME", "RESULT")
 

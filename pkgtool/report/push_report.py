@@ -8,7 +8,7 @@ from typing import Any
 from pkgtool.executor import StepResult
 from pkgtool.plan import Step, StepKind
 from pkgtool.report.text import size, table
-from pkgtool.workflows.build import BuildReport
+from pkgtool.workflows.planned import BuildReport
 
 _HEADINGS = ("PACKAGE", "TAG", "PLATFORMS", "INDEX", "SENT", "RESULT")
 

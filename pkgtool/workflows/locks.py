@@ -22,7 +22,6 @@ from pkgtool.inputs.request import request_of, staleness
 from pkgtool.inputs.resolve import NOTHING, Resolver, Target
 from pkgtool.model import Package, Role, Workspace
 from pkgtool.oci.store import Store
-from pkgtool.values import Platform
 from pkgtool.workflows.options import RunOptions
 from pkgtool.workflows.tree import open_store, open_workspace
 
@@ -109,17 +108,11 @@ def _directory(workspace: Workspace, package: Package) -> Path:
 
 def _target(workspace: Workspace, package: Package, locks: dict[str, Lock]) -> Target:
     parents = _parents(workspace, package, locks)
-    return Target(package, _directory(workspace, package), parents, _platforms(workspace, package))
+    return Target(package, _directory(workspace, package), parents, package.platforms)
 
 
 def _read(workspace: Workspace, package: Package) -> Lock | None:
     return read_lock(Path(workspace.root) / package.lock_path, shown_as=package.lock_path)
-
-
-def _platforms(workspace: Workspace, package: Package) -> tuple[Platform, ...]:
-    """What a lock covers: the package's platforms, as far as the tree builds them."""
-    wanted = workspace.settings.platforms
-    return tuple(platform for platform in package.platforms if not wanted or platform in wanted)
 
 
 def _parents(workspace: Workspace, package: Package, locks: dict[str, Lock]) -> list[tuple[str, Lock]]:
@@ -139,7 +132,7 @@ def _staleness(workspace: Workspace, package: Package, found: Lock | None, locks
         package,
         _parents(workspace, package, locks),
         workspace.settings,
-        _platforms(workspace, package),
+        package.platforms,
         _directory(workspace, package),
     )
     return staleness(found, request)

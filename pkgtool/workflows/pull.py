@@ -11,8 +11,8 @@ from pkgtool.errors import RegistryError
 from pkgtool.events import Sink
 from pkgtool.executor import Action
 from pkgtool.plan import StepKind
-from pkgtool.workflows.build import BuildReport, Planned, carry_out, make_plan
 from pkgtool.workflows.options import RunOptions
+from pkgtool.workflows.planned import BuildReport, Planned, carry_out, make_plan
 from pkgtool.workflows.registries import open_registry, published_images, registry_name, require_registry
 from pkgtool.workflows.tree import target_platforms
 

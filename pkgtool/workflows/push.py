@@ -12,8 +12,8 @@ from pkgtool.errors import SourceError, StoreError
 from pkgtool.events import Sink
 from pkgtool.executor import Action
 from pkgtool.plan import Plan, StepKind, plan_push
-from pkgtool.workflows.build import BuildReport, Planned, carry_out, make_plan
 from pkgtool.workflows.options import RunOptions
+from pkgtool.workflows.planned import BuildReport, Planned, carry_out, make_plan
 from pkgtool.workflows.registries import open_registry, published_images, require_registry
 from pkgtool.workflows.tree import Tree, target_platforms
 

@@ -18,8 +18,9 @@ from pkgtool.oci.store import MemoRecord, Store
 from pkgtool.oci.store.store import remove_tree
 from pkgtool.plan import Step, StepKind
 from pkgtool.values import Platform
-from pkgtool.workflows.build import BuildReport, build, carry_out, make_plan
+from pkgtool.workflows.build import build
 from pkgtool.workflows.options import RunOptions
+from pkgtool.workflows.planned import BuildReport, carry_out, make_plan
 
 _OTHER_UMASK = 0o077
 

@@ -82,9 +82,9 @@ def test_what_oras_attaches_is_found(address: str, settings: RegistrySettings, t
         repository = registry.repository("linuxkit/a")
         done = publish(store, repository, Publication("v1", images, PLATFORMS))
         oras = sid_tools.program("oras")
+        options = "--plain-http --artifact-type application/vnd.example.sbom --annotation k=v".split()
         subprocess.run(
-            [*f"{oras} attach --plain-http --artifact-type application/vnd.example.sbom --annotation k=v".split()]
-            + [f"{address}/linuxkit/a:v1", "sbom.json:application/json"],
+            [oras, "attach", *options, f"{address}/linuxkit/a:v1", "sbom.json:application/json"],
             cwd=tmp_path,
             check=True,
             capture_output=True,
