@@ -19,6 +19,8 @@ COMMANDS = {
     "push": "publish what the current tags name, building what is missing",
     "pull": "bring published images into the store",
     "manifest": "what is published of packages, per platform",
+    "sign": "sign what is published, and attach what is known of it",
+    "key": "generate and show keys to sign with",
     "release": "point a release tag of every package at its index",
     "promote": "copy a release to another registry",
     "export": "copy a release into a directory or archive",
