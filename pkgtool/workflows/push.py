@@ -14,6 +14,7 @@ from pkgtool.events import Sink
 from pkgtool.executor import Action
 from pkgtool.plan import Plan, StepKind, plan_push
 from pkgtool.workflows.attestors import SigningOptions, open_attestor
+from pkgtool.workflows.guard import pull_guard
 from pkgtool.workflows.options import RunOptions
 from pkgtool.workflows.planned import BuildReport, Planned, carry_out, make_plan
 from pkgtool.workflows.registries import open_registry, published_images, require_registry
@@ -75,8 +76,9 @@ def push(
 
         def actions(site: Site) -> Mapping[StepKind, Action]:
             replaceable = frozenset(push_options.replace)
+            guard = pull_guard(tree.workspace, registry)
             found: dict[StepKind, Action] = {
-                StepKind.PULL: PullAction(site, registry),
+                StepKind.PULL: PullAction(site, registry, guard),
                 StepKind.PUSH: PushAction(site, registry, planned.target.platforms, replaceable),
             }
             if attestor and push_options.sign:

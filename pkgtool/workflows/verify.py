@@ -29,12 +29,12 @@ from pkgtool.signing import publish
 from pkgtool.signing.statements.claims import Verification, verification_summary
 from pkgtool.values import ImageRef
 from pkgtool.workflows.attestors import SigningOptions, open_attestor
+from pkgtool.workflows.guard import POLICY_FILE, policy_path
 from pkgtool.workflows.options import RunOptions
 from pkgtool.workflows.registries import open_registry, require_registry
 from pkgtool.workflows.sign import workspace_or_none
 from pkgtool.workflows.tree import find_root, open_tree
 
-POLICY_FILE = "policy.yml"
 BUNDLE_SUFFIX = ".sigstore.json"
 """What is appended to a file's name for the bundle with its signature."""
 VERIFIER = "https://pkgtool.dev/verifier/v1"
@@ -100,15 +100,14 @@ def find_policy(options: RunOptions, workspace: Workspace | None, given: Path | 
     """
     if given is not None:
         return given
-    root = Path(workspace.root) if workspace else find_root(options.directory)
-    path = root / (workspace.settings.policy if workspace and workspace.settings.policy else POLICY_FILE)
-    if not path.is_file():
+    found = policy_path(workspace) if workspace else None
+    if found is None or not found.is_file():
         raise ConfigError(
             "there is no policy to verify by",
-            location=Location(str(path)),
+            location=Location(str(found or find_root(options.directory) / POLICY_FILE)),
             hint="write one (docs/verify.md), or name it with --policy FILE",
         )
-    return path
+    return found
 
 
 @contextmanager
@@ -126,10 +125,14 @@ def _place(
         return
     with ExitStack() as stack:
         registries: dict[str, Registry] = {}
+        named: list[ImageRef] = []
 
         def repository(name: str) -> Repository:
             reference = ImageRef.parse(name)
-            address = reference.host or _default_registry(options, verify_options, workspace)
+            if reference.host:
+                named.append(reference)
+            beside = named[0] if named else None
+            address = reference.host or _default_registry(options, verify_options, workspace, beside)
             if address not in registries:
                 opened = open_registry(address, workspace, None, events=events, cancel=cancel)
                 registries[address] = stack.enter_context(opened)
@@ -138,9 +141,15 @@ def _place(
         yield repository
 
 
-def _default_registry(options: RunOptions, verify_options: VerifyOptions, workspace: Workspace | None) -> str:
+def _default_registry(
+    options: RunOptions, verify_options: VerifyOptions, workspace: Workspace | None, beside: ImageRef | None
+) -> str:
     if options.registry:
         return options.registry
+    if beside is not None:
+        # What an image was built from lies beside it: below the same prefix of the same registry.
+        prefix = "/".join(beside.repository.split("/")[:-2])
+        return f"{beside.host}/{prefix}" if prefix else beside.host
     if verify_options.release:
         return Release.read(verify_options.release).registry
     if workspace is None:
