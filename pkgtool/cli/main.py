@@ -21,6 +21,7 @@ COMMANDS = {
     "manifest": "what is published of packages, per platform",
     "sign": "sign what is published, and attach what is known of it",
     "verify": "verify images by a policy",
+    "attest-rebuild": "rebuild what is published, and attest it if it is the same",
     "sbom": "what built packages are made of",
     "provenance": "how built packages were made",
     "key": "generate and show keys to sign with",
