@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from pkgtool.inputs.lock import Lock
 from pkgtool.inputs.lock_diff import changes, render
 from pkgtool.inputs.lock_reader import parse_lock
 from pkgtool.inputs.lock_writer import format_lock
+from pkgtool.inputs.mirrors import Mirrors
 from pkgtool.inputs.request import Parents, request_of, staleness
 from pkgtool.inputs.resolve import NOTHING, Resolver, Target
 from pkgtool.inputs.transfer import Limits
@@ -501,6 +502,30 @@ def test_a_mirror_without_the_suite(bench: Bench) -> None:
     assert any("does not have a Release file" in line for line in error.details)
     assert error.hint is not None
     assert error.hint.startswith("check the address")
+
+
+def test_an_architecture_that_the_suite_does_not_have(bench: Bench) -> None:
+    bench.archive.add("tool")
+    bench.server.files = bench.archive.publish(architectures=("amd64",))
+    with pytest.raises(InputError) as caught:
+        bench.lock(package("x", "tool", platforms=BOTH))
+    assert caught.value.message == f"{bench.server.url} trixie has no packages for arm64"
+    assert caught.value.hint == "take arm64 out of the package's arches, or choose a suite that has it"
+
+
+def test_a_closed_network_has_its_own_mirror(bench: Bench) -> None:
+    bench.archive.add("tool")
+    bench.publish()
+    bench.settings = replace(bench.settings, debian_mirror="http://closed.example/debian")
+    rules = Mirrors((("http://closed.example/debian", bench.server.url),))
+    wanted = package("x", "tool")
+    with (
+        Fetcher(bench.store, mirrors=rules) as fetcher,
+        Resolver(fetcher, bench.settings, keyring=str(bench.archive.key.keyring)) as resolver,
+    ):
+        lock = resolver.resolve(Target(wanted, Path(), (), wanted.platforms), previous=None)
+        assert "127.0.0.1" not in format_lock(lock), "a lock does not say whose mirror it was made with"
+        assert len(fetcher.fetch(artifacts_of("x", lock, bench.settings))) == 1
 
 
 def test_a_missing_keyring(bench: Bench, tmp_path: Path) -> None:
