@@ -21,9 +21,12 @@ def system_trust() -> ssl.SSLContext:
 
 
 def client(*, trust: ssl.SSLContext | None = None, **options: Any) -> httpx2.Client:
-    """A client with limits on every wait. It follows no redirect by itself: callers decide what may be resent."""
+    """A client with limits on every wait (`timeout` changes them).
+
+    It follows no redirect by itself: callers decide what may be resent.
+    """
     import httpx2
 
-    limits = httpx2.Timeout(READ_SECONDS, connect=CONNECT_SECONDS)
+    timeout = options.pop("timeout", None) or httpx2.Timeout(READ_SECONDS, connect=CONNECT_SECONDS)
     headers = {"User-Agent": USER_AGENT, **options.pop("headers", {})}
-    return httpx2.Client(verify=trust or system_trust(), timeout=limits, headers=headers, **options)
+    return httpx2.Client(verify=trust or system_trust(), timeout=timeout, headers=headers, **options)

@@ -33,6 +33,8 @@ export APT_CONFIG="$work/apt.conf" DEBIAN_FRONTEND=noninteractive
 apt-get -qq update
 apt-get -qq --yes install "$@"
 
+# Some packages make an identity for the machine. An image has none: whoever starts it gets their own.
+[ ! -s /etc/machine-id ] || : >/etc/machine-id
 rm -rf /var/lib/apt/extended_states /var/lib/dpkg/*-old /var/lib/dpkg/lock* /var/lib/dpkg/triggers/Lock \
 	/var/cache/debconf/*-old /var/cache/debconf/tmp.ci /var/cache/ldconfig/aux-cache /var/log/*.log /var/log/apt/* \
 	/etc/.pwd.lock /etc/passwd- /etc/group- /etc/shadow- /etc/gshadow- /etc/subuid- /etc/subgid- /run/adduser

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from keyword import iskeyword
 from types import ModuleType
 
 from pkgtool import __version__
@@ -14,11 +16,22 @@ from pkgtool.errors import EXIT_CODE_MEANINGS, ExitCode, PkgtoolError, UsageErro
 
 COMMANDS = {
     "build": "build packages and what they depend on",
+    "push": "publish what the current tags name, building what is missing",
+    "pull": "bring published images into the store",
+    "manifest": "what is published of packages, per platform",
+    "release": "point a release tag of every package at its index",
+    "promote": "copy a release to another registry",
+    "export": "copy a release into a directory or archive",
+    "import": "copy an exported release into a registry",
+    "lock": "pin the inputs of packages, or check their locks",
+    "fetch": "bring locked inputs into the store",
     "plan": "the steps that build would do, and why each",
     "show-tag": "the full reference of packages",
     "list": "the packages of the tree",
     "graph": "the dependency graph",
     "why": "what moved a package's tag",
+    "reproduce": "rebuild elsewhere and compare the digests",
+    "ci": "the jobs of a CI run, and why a package is among them",
     "store": "the local store: path, ls, verify, gc, export",
     "doctor": "what is installed, which engine would be used, what is missing",
 }
@@ -28,6 +41,7 @@ examples:
   pkgtool build                              build the whole tree for this machine
   pkgtool build pkg/getty                    build one package and what it depends on
   GOARCH=arm64 pkgtool build pkg/vsudd       build for another architecture
+  pkgtool push --registry localhost:5000     publish the tree
   pkgtool why getty --against v1.0           what changed its tag since v1.0
   pkgtool show-tag --json getty              the fingerprint behind a tag
 """
@@ -35,6 +49,8 @@ examples:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code (see `pkgtool.errors`)."""
+    # Nearly all that a run allocates lives to its end: looking for garbage often is time lost.
+    gc.set_threshold(50_000, 20, 20)
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
         code = _dispatch(given)
@@ -76,7 +92,8 @@ def _dispatch(given: list[str]) -> int:
 
 def load(name: str) -> ModuleType:
     """The module of a command."""
-    return import_module(f"pkgtool.cli.{name.replace('-', '_')}")
+    module = name.replace("-", "_")
+    return import_module(f"pkgtool.cli.{module}_" if iskeyword(module) else f"pkgtool.cli.{module}")
 
 
 def help_text() -> str:

@@ -6,7 +6,7 @@ import posixpath
 import re
 from collections.abc import Iterable
 
-from pkgtool.config.schema import InputsSchema
+from pkgtool.config.schema import InputsFile
 from pkgtool.config.yaml_reader import Source, locate
 from pkgtool.errors import ConfigError
 from pkgtool.model import DebianInput, FileInput, GitInput, GoInput, Inputs
@@ -17,7 +17,7 @@ _URL = re.compile(r"(?:https?|file|git|ssh)://\S+\Z")
 
 
 def read_inputs(
-    schema: InputsSchema | None, source: Source, tree: SourceTree, directory: str
+    schema: InputsFile | None, source: Source, tree: SourceTree, directory: str
 ) -> tuple[Inputs, list[ConfigError]]:
     """The inputs of the package in `directory`, and every problem."""
     if schema is None:

@@ -80,15 +80,15 @@ class _Drafts:
         resolved: dict[str, Package] = {}
         while pending:
             draft = pending.pop()
-            before = set(self.by_path)
+            package = draft.package
             if draft.references:
-                targets = [(r, self._targets(draft, r, named)) for r in draft.references]
-                resolved[draft.package.name] = _with_dependencies(draft.package, targets)
-            else:
-                resolved[draft.package.name] = draft.package
-            new = [found for path in self.by_path.keys() - before if (found := self.by_path[path])]
-            named.update((n.package.name, n) for n in new)
-            pending += new
+                known = len(self.by_path)
+                package = _with_dependencies(package, [(r, self._targets(draft, r, named)) for r in draft.references])
+                if len(self.by_path) > known:
+                    new = [found for found in list(self.by_path.values())[known:] if found]
+                    named.update((n.package.name, n) for n in new)
+                    pending += new
+            resolved[package.name] = package
         return dict(sorted(resolved.items()))
 
     def _targets(self, draft: Draft, reference: Reference, named: dict[str, Draft]) -> list[Package]:

@@ -6,11 +6,12 @@ import posixpath
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cache
 
 from pkgtool import model, tag_template
+from pkgtool.config import runtime, typed
 from pkgtool.config.inputs import read_inputs
-from pkgtool.config.schema import LINUXKIT_SOURCE, BuildSchema
-from pkgtool.config.validation import read_schema, validate
+from pkgtool.config.schema import LINUXKIT_SOURCE, BuildFile
 from pkgtool.config.yaml_reader import Source, locate
 from pkgtool.errors import ConfigError
 from pkgtool.model import BuildArg, ContextPath, DockerImages, Package, Role, Rootfs, TreeSettings
@@ -59,6 +60,20 @@ class Draft:
     references: list[Reference] = field(default_factory=list)
 
 
+@cache
+def _check_org(org: str) -> None:
+    ImageRef.parse(f"{org}/x")
+
+
+@cache
+def _platform(arch: str) -> Platform | None:
+    try:
+        platform = Platform.parse(arch)
+    except ValueError:
+        return None
+    return platform if platform.arch in _ARCHITECTURES else None
+
+
 class PackageReader:
     """Reads one build.yml; problems are collected, none is raised."""
 
@@ -80,39 +95,39 @@ class PackageReader:
             self.problems.append(ConfigError(f"{path or '.'} has no {self._overrides.build_file}"))
             return None
         self._source, self._path = Source(file, content), path
-        schema, problems = read_schema(self._source, BuildSchema)
+        found, problems = typed.read(self._source, BuildFile)
         self.problems += problems
-        return self._draft(schema) if schema else None
+        return self._draft(found) if found else None
 
     # -- pieces -----------------------------------------------------------------------------------------
 
-    def _draft(self, schema: BuildSchema) -> Draft:
+    def _draft(self, file: BuildFile) -> Draft:
         references: list[Reference] = []
         outside: list[tuple[str, str]] = []
-        inputs, problems = read_inputs(schema.inputs, self._source, self._tree, self._path)
+        inputs, problems = read_inputs(file.inputs, self._source, self._tree, self._path)
         self.problems += problems
         package = Package(
-            name=self._name(schema.image),
-            org=self._org(schema),
+            name=self._name(file.image),
+            org=self._org(file),
             path=self._path,
-            tag_template=self._tag(schema.tag),
-            platforms=self._platforms(schema.arches),
-            context=(ContextPath(self._path, ""), *self._extra_sources(schema.extra_sources)),
-            source_url=self._source_url(schema, outside),
+            tag_template=self._tag(file.tag),
+            platforms=self._platforms(file.arches),
+            context=(ContextPath(self._path, ""), *self._extra_sources(file.extra_sources)),
+            source_url=self._source_url(file, outside),
             source_date_epoch=self._epoch(outside),
-            dockerfile=self._dockerfile(schema, outside),
-            network=self._switch("network", schema.network, self._overrides.network, outside),
-            cache=not schema.disable_cache if self._overrides.cache is None else self._overrides.cache,
-            build_args=self._build_args(schema.build_args, references),
+            dockerfile=self._dockerfile(file, outside),
+            network=self._switch("network", file.network, self._overrides.network, outside),
+            cache=not file.disable_cache if self._overrides.cache is None else self._overrides.cache,
+            build_args=self._build_args(file.build_args, references),
             outside_args=self._overrides.build_args,
-            runtime_config=self._runtime_config(schema),
+            runtime_config=runtime.label_value(file.config) if file.config is not None else "",
             inputs=inputs,
-            rootfs=self._rootfs(schema),
-            docker_images=self._docker_images(schema),
+            rootfs=self._rootfs(file),
+            docker_images=self._docker_images(file),
             outside_settings=tuple(outside),
             build_file=self._source.file,
         )
-        for role, names in (("packages", schema.depends.packages), ("tools", schema.depends.tools)):
+        for role, names in (("packages", file.depends.packages), ("tools", file.depends.tools)):
             kind = Role.PACKAGE if role == "packages" else Role.TOOL
             references += [Reference(n, kind, ("depends", role, i)) for i, n in enumerate(names)]
         return Draft(package, self._source, references)
@@ -126,32 +141,29 @@ class PackageReader:
             self._problem(f"{image!r} can't be an image name", ("image",), hint)
         return image
 
-    def _org(self, schema: BuildSchema) -> str:
+    def _org(self, file: BuildFile) -> str:
         if self._overrides.org is not None:
             return self._overrides.org
-        org = schema.org or self._settings.org or model.DEFAULT_ORG
+        org = file.org or self._settings.org or model.DEFAULT_ORG
         try:
-            ImageRef.parse(f"{org}/x")
+            _check_org(org)
         except ValueError as problem:
             self._problem(f"{org!r} can't be an organisation: {problem}", ("org",))
         return org
 
     def _tag(self, template: str) -> str:
         template = self._overrides.tag or template or tag_template.DEFAULT
-        rendered = tag_template.render(template, "0" * 40)
-        if "{{" in rendered or not is_tag(rendered):
+        rendered = "" if template == tag_template.DEFAULT else tag_template.render(template, "0" * 40)
+        if rendered and ("{{" in rendered or not is_tag(rendered)):
             hint = "letters, digits, . _ - and the field {{.Hash}}"
             self._problem(f"the tag template {template!r} gives no valid tag", ("tag",), hint)
         return template
 
-    def _platforms(self, arches: list[str] | None) -> tuple[Platform, ...]:
+    def _platforms(self, arches: Sequence[str] | None) -> tuple[Platform, ...]:
         platforms = []
         for position, arch in enumerate(_DEFAULT_ARCHES if arches is None else arches):
-            try:
-                platform = Platform.parse(arch)
-            except ValueError:
-                platform = None
-            if platform is None or platform.arch not in _ARCHITECTURES:
+            platform = _platform(arch)
+            if platform is None:
                 known = ", ".join(sorted(_ARCHITECTURES))
                 self._problem(f"{arch!r} is not an architecture", ("arches", position), f"Go's names: {known}")
             elif platform in platforms:
@@ -180,10 +192,10 @@ class PackageReader:
                 result.append(ContextPath("" if path == "." else path, target))
         return result
 
-    def _source_url(self, schema: BuildSchema, outside: list[tuple[str, str]]) -> str:
-        if not schema.gitrepo and self._settings.source_url:
+    def _source_url(self, file: BuildFile, outside: list[tuple[str, str]]) -> str:
+        if not file.gitrepo and self._settings.source_url:
             outside.append(("source", self._settings.source_url))
-        return schema.gitrepo or self._settings.source_url or LINUXKIT_SOURCE
+        return file.gitrepo or self._settings.source_url or LINUXKIT_SOURCE
 
     def _epoch(self, outside: list[tuple[str, str]]) -> int:
         if self._settings.source_date_epoch is None:
@@ -197,13 +209,13 @@ class PackageReader:
         outside.append((name, str(override).lower()))
         return override
 
-    def _dockerfile(self, schema: BuildSchema, outside: list[tuple[str, str]]) -> str:
-        name = schema.dockerfile
+    def _dockerfile(self, file: BuildFile, outside: list[tuple[str, str]]) -> str:
+        name = file.dockerfile or "Dockerfile"
         if self._overrides.dockerfile and self._overrides.dockerfile != name:
             name = self._overrides.dockerfile
             outside.append(("dockerfile", name))
-        if schema.rootfs:
-            if "dockerfile" in schema.model_fields_set:
+        if file.rootfs:
+            if file.dockerfile:
                 self._problem("a package has either a dockerfile or a rootfs", ("dockerfile",), "remove one of them")
         elif self._inside("dockerfile", name, ("dockerfile",)) and not self._own_file(name):
             self._problem(f"{posixpath.join(self._path, name)} does not exist", ("dockerfile",))
@@ -244,42 +256,33 @@ class PackageReader:
             return None
         return Reference(path, Role.REFERENCE, where, many=kind == "pkgs", argument=name)
 
-    def _runtime_config(self, schema: BuildSchema) -> str:
-        if schema.config is None:
-            return ""
-        from pkgtool.config import runtime
-
-        config, problems = validate(self._source, runtime.RuntimeConfig, schema.config, below=("config",))
-        self.problems += problems
-        return runtime.label_value(config) if config else ""
-
-    def _rootfs(self, schema: BuildSchema) -> Rootfs | None:
-        if schema.rootfs is None:
+    def _rootfs(self, file: BuildFile) -> Rootfs | None:
+        if file.rootfs is None:
             return None
-        setup = schema.rootfs.setup
+        setup = file.rootfs.setup
         if setup and self._inside("the script", setup, ("rootfs", "setup")) and not self._own_file(setup):
             self._problem(f"{posixpath.join(self._path, setup)} does not exist", ("rootfs", "setup"))
-        if schema.inputs is None or schema.inputs.debian is None:
+        if file.inputs is None or file.inputs.debian is None:
             self._problem("a rootfs is made from Debian packages: inputs.debian is required", ("rootfs",))
         return Rootfs(
-            variant=schema.rootfs.variant,
+            variant=file.rootfs.variant,
             setup=setup,
-            exclude=tuple(schema.rootfs.exclude),
-            env=tuple(schema.rootfs.env),
-            command=tuple(schema.rootfs.command),
+            exclude=tuple(file.rootfs.exclude),
+            env=tuple(file.rootfs.env),
+            command=tuple(file.rootfs.command),
         )
 
-    def _docker_images(self, schema: BuildSchema) -> DockerImages | None:
-        given, at = schema.depends.docker_images, ("depends", "docker-images")
+    def _docker_images(self, file: BuildFile) -> DockerImages | None:
+        given, at = file.depends.docker_images, ("depends", "docker-images")
         if given.target and given.target_dir:
             self._problem("target and target-dir exclude each other", (*at, "target-dir"))
-        if given.from_file and given.list_:
+        if given.from_file and given.list:
             self._problem("list and from-file exclude each other", (*at, "from-file"))
         for key, path in (("target", given.target), ("target-dir", given.target_dir), ("from-file", given.from_file)):
             if path:
                 self._inside(key, path, (*at, key))
         images: list[tuple[str, KeyPath]] = [
-            (image, (*at, "list", position)) for position, image in enumerate(given.list_)
+            (image, (*at, "list", position)) for position, image in enumerate(given.list)
         ]
         if given.from_file:
             content = self._tree.read(posixpath.join(self._path, given.from_file))

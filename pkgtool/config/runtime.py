@@ -7,241 +7,236 @@ The field names, their order and which empty ones are left out are those of Linu
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from pydantic import ConfigDict, Field
+from pkgtool.config.typed import BOOLEAN, INTEGER, TEXT, TEXT_OR_INTEGER, Fields, Key, Kind, fields_of, list_of, map_of
 
-from pkgtool.config.scalars import Boolean, Integer, Text, TextOrInteger
-from pkgtool.config.schema import Strict
-
-EMBEDDED = "."
-"""The JSON name of an embedded Go struct: its fields appear among those of the outer one."""
+_GO_ESCAPES = {ord(character): f"\\u{ord(character):04x}" for character in "&<>\u2028\u2029"}
+_ZEROS: Mapping[str, Any] = {INTEGER.name: 0, BOOLEAN.name: False, TEXT.name: ""}
 
 
-def _as(name: str, json_name: str = "", *, default: Any = None, always: bool = False) -> Any:
-    """A field called `name` in YAML and `json_name` in JSON.
+@dataclass(frozen=True, slots=True)
+class _GoField:
+    """A field of a Go struct: its name in YAML and JSON, and when Go leaves it out."""
 
-    Go leaves out a pointer that is nil, and with `omitempty` also an empty value; the default here is that value.
-    `always` marks fields without `omitempty`.
-    """
-    return Field(default=default, alias=name, json_schema_extra={"json": json_name or name, "always": always})
-
-
-class Struct(Strict):
-    """A Go struct: unset pointers and empty values are left out of its JSON."""
-
-    model_config = ConfigDict(coerce_numbers_to_str=False)
+    key: Key
+    json_name: str
+    rule: str
 
 
-class IDMapping(Struct):
-    container_id: Integer = _as("containerid", "containerID", default=0, always=True)
-    host_id: Integer = _as("hostid", "hostID", default=0, always=True)
-    size: Integer = _as("size", default=0, always=True)
+def _pointer(name: str, kind: Kind, json_name: str = "") -> _GoField:
+    """Left out when absent."""
+    return _GoField(Key(name, kind), json_name or name, "pointer")
 
 
-class Mount(Struct):
-    destination: Text = _as("destination", default="", always=True)
-    type: Text = _as("type", default="")
-    source: Text = _as("source", default="")
-    options: list[Text] = _as("options", default=[])
-    uid_mappings: list[IDMapping] = _as("uidmappings", "uidMappings", default=[])
-    gid_mappings: list[IDMapping] = _as("gidmappings", "gidMappings", default=[])
+def _value(name: str, kind: Kind, json_name: str = "") -> _GoField:
+    """Left out when absent or empty (`omitempty` on a value)."""
+    return _GoField(Key(name, kind), json_name or name, "value")
 
 
-class Device(Struct):
-    path: Text = _as("path", default="", always=True)
-    type: Text = _as("type", default="", always=True)
-    major: Integer = _as("major", default=0, always=True)
-    minor: Integer = _as("minor", default=0, always=True)
-    mode: Text = _as("mode", default="")
+def _always(name: str, kind: Kind, json_name: str = "") -> _GoField:
+    """Never left out: absent, it is the zero of its type."""
+    return _GoField(Key(name, kind), json_name or name, "always")
 
 
-class DeviceRule(Struct):
-    allow: Boolean = _as("allow", default=False, always=True)
-    type: Text = _as("type", default="")
-    major: Integer | None = _as("major")
-    minor: Integer | None = _as("minor")
-    access: Text = _as("access", default="")
+def _embedded(name: str, kind: Kind) -> _GoField:
+    """An embedded struct: its fields appear among those of the outer one."""
+    return _GoField(Key(name, kind), name, "embedded")
 
 
-class Memory(Struct):
-    limit: Integer | None = _as("limit")
-    reservation: Integer | None = _as("reservation")
-    swap: Integer | None = _as("swap")
-    kernel: Integer | None = _as("kernel")
-    kernel_tcp: Integer | None = _as("kerneltcp", "kernelTCP")
-    swappiness: Integer | None = _as("swappiness")
-    disable_oom_killer: Boolean | None = _as("disableoomkiller", "disableOOMKiller")
-    use_hierarchy: Boolean | None = _as("usehierarchy", "useHierarchy")
-    check_before_update: Boolean | None = _as("checkbeforeupdate", "checkBeforeUpdate")
+def _struct(*fields: _GoField) -> Kind:
+    """A Go struct; what is read becomes the object that Go would write as JSON, in Go's order."""
+
+    order = {field.key.name: position for position, field in enumerate(fields)}
+    never_left_out = {field.key.name: None for field in fields if field.rule in ("always", "embedded")}
+
+    def as_json(values: Mapping[str, Any]) -> dict[str, Any]:
+        result: dict[str, Any] = {}
+        for name in sorted({**never_left_out, **values}, key=order.__getitem__):
+            field = fields[order[name]]
+            value: Any = values.get(name)
+            if value is None and name in never_left_out:
+                value = _zero(field.key.kind)
+            if field.rule == "embedded":
+                result.update(value)
+            elif value or field.rule != "value":
+                sort = isinstance(value, dict) and field.key.kind.fields is None
+                result[field.json_name] = dict(sorted(value.items())) if sort else value
+        return result
+
+    keys = {field.key.name: (field.key.name, field.key) for field in fields}
+    return Kind("a mapping", {"type": "object"}, fields=lambda: Fields(keys, as_json))
 
 
-class CPU(Struct):
-    shares: Integer | None = _as("shares")
-    quota: Integer | None = _as("quota")
-    burst: Integer | None = _as("burst")
-    period: Integer | None = _as("period")
-    realtime_runtime: Integer | None = _as("realtimeruntime", "realtimeRuntime")
-    realtime_period: Integer | None = _as("realtimeperiod", "realtimePeriod")
-    cpus: Text = _as("cpus", default="")
-    mems: Text = _as("mems", default="")
-    idle: Integer | None = _as("idle")
+def _zero(kind: Kind) -> Any:
+    return fields_of(kind).make({}) if kind.fields else _ZEROS[kind.name]
 
 
-class Pids(Struct):
-    limit: Integer = _as("limit", default=0, always=True)
+_ID_MAPPING = _struct(
+    _always("containerid", INTEGER, "containerID"),
+    _always("hostid", INTEGER, "hostID"),
+    _always("size", INTEGER),
+)
+_MOUNT = _struct(
+    _always("destination", TEXT),
+    _value("type", TEXT),
+    _value("source", TEXT),
+    _value("options", list_of(TEXT)),
+    _value("uidmappings", list_of(_ID_MAPPING), "uidMappings"),
+    _value("gidmappings", list_of(_ID_MAPPING), "gidMappings"),
+)
+_DEVICE = _struct(
+    _always("path", TEXT),
+    _always("type", TEXT),
+    _always("major", INTEGER),
+    _always("minor", INTEGER),
+    _value("mode", TEXT),
+)
+_DEVICE_RULE = _struct(
+    _always("allow", BOOLEAN),
+    _value("type", TEXT),
+    _pointer("major", INTEGER),
+    _pointer("minor", INTEGER),
+    _value("access", TEXT),
+)
+_MEMORY = _struct(
+    _pointer("limit", INTEGER),
+    _pointer("reservation", INTEGER),
+    _pointer("swap", INTEGER),
+    _pointer("kernel", INTEGER),
+    _pointer("kerneltcp", INTEGER, "kernelTCP"),
+    _pointer("swappiness", INTEGER),
+    _pointer("disableoomkiller", BOOLEAN, "disableOOMKiller"),
+    _pointer("usehierarchy", BOOLEAN, "useHierarchy"),
+    _pointer("checkbeforeupdate", BOOLEAN, "checkBeforeUpdate"),
+)
+_CPU = _struct(
+    _pointer("shares", INTEGER),
+    _pointer("quota", INTEGER),
+    _pointer("burst", INTEGER),
+    _pointer("period", INTEGER),
+    _pointer("realtimeruntime", INTEGER, "realtimeRuntime"),
+    _pointer("realtimeperiod", INTEGER, "realtimePeriod"),
+    _value("cpus", TEXT),
+    _value("mems", TEXT),
+    _pointer("idle", INTEGER),
+)
+_PIDS = _struct(
+    _always("limit", INTEGER),
+)
+_BLOCK_DEVICE = _struct(
+    _always("major", INTEGER),
+    _always("minor", INTEGER),
+)
+_WEIGHT_DEVICE = _struct(
+    _embedded("linuxblockiodevice", _BLOCK_DEVICE),
+    _pointer("weight", INTEGER),
+    _pointer("leafweight", INTEGER, "leafWeight"),
+)
+_THROTTLE_DEVICE = _struct(
+    _embedded("linuxblockiodevice", _BLOCK_DEVICE),
+    _always("rate", INTEGER),
+)
+_BLOCK_IO = _struct(
+    _pointer("weight", INTEGER),
+    _pointer("leafweight", INTEGER, "leafWeight"),
+    _value("weightdevice", list_of(_WEIGHT_DEVICE), "weightDevice"),
+    _value("throttlereadbpsdevice", list_of(_THROTTLE_DEVICE), "throttleReadBpsDevice"),
+    _value("throttlewritebpsdevice", list_of(_THROTTLE_DEVICE), "throttleWriteBpsDevice"),
+    _value("throttlereadiopsdevice", list_of(_THROTTLE_DEVICE), "throttleReadIOPSDevice"),
+    _value("throttlewriteiopsdevice", list_of(_THROTTLE_DEVICE), "throttleWriteIOPSDevice"),
+)
+_HUGEPAGE_LIMIT = _struct(
+    _always("pagesize", TEXT, "pageSize"),
+    _always("limit", INTEGER),
+)
+_INTERFACE_PRIORITY = _struct(
+    _always("name", TEXT),
+    _always("priority", INTEGER),
+)
+_NETWORK = _struct(
+    _pointer("classid", INTEGER, "classID"),
+    _value("priorities", list_of(_INTERFACE_PRIORITY)),
+)
+_RDMA = _struct(
+    _pointer("hcahandles", INTEGER, "hcaHandles"),
+    _pointer("hcaobjects", INTEGER, "hcaObjects"),
+)
+_RESOURCES = _struct(
+    _value("devices", list_of(_DEVICE_RULE)),
+    _pointer("memory", _MEMORY),
+    _pointer("cpu", _CPU),
+    _pointer("pids", _PIDS),
+    _pointer("blockio", _BLOCK_IO, "blockIO"),
+    _value("hugepagelimits", list_of(_HUGEPAGE_LIMIT), "hugepageLimits"),
+    _pointer("network", _NETWORK),
+    _value("rdma", map_of(_RDMA)),
+    _value("unified", map_of(TEXT)),
+)
+_INTERFACE = _struct(
+    _value("name", TEXT),
+    _value("add", TEXT),
+    _value("peer", TEXT),
+    _always("createInRoot", BOOLEAN),
+)
+_NAMESPACES = _struct(
+    _pointer("cgroup", TEXT),
+    _pointer("ipc", TEXT),
+    _pointer("mnt", TEXT),
+    _pointer("net", TEXT),
+    _pointer("pid", TEXT),
+    _pointer("user", TEXT),
+    _pointer("uts", TEXT),
+)
+_RUNTIME = _struct(
+    _pointer("cgroups", list_of(TEXT)),
+    _pointer("mounts", list_of(_MOUNT)),
+    _pointer("mkdir", list_of(TEXT)),
+    _pointer("interfaces", list_of(_INTERFACE)),
+    _always("bindNS", _NAMESPACES),
+    _pointer("namespace", TEXT),
+)
+
+RUNTIME_CONFIG = _struct(
+    _pointer("capabilities", list_of(TEXT)),
+    _pointer("capabilities.add", list_of(TEXT)),
+    _pointer("ambient", list_of(TEXT)),
+    _pointer("mounts", list_of(_MOUNT)),
+    _pointer("binds", list_of(TEXT)),
+    _pointer("binds.add", list_of(TEXT)),
+    _pointer("devices", list_of(_DEVICE)),
+    _pointer("tmpfs", list_of(TEXT)),
+    _pointer("command", list_of(TEXT)),
+    _pointer("env", list_of(TEXT)),
+    _value("cwd", TEXT),
+    _value("net", TEXT),
+    _value("pid", TEXT),
+    _value("ipc", TEXT),
+    _value("uts", TEXT),
+    _value("userns", TEXT),
+    _value("hostname", TEXT),
+    _pointer("readonly", BOOLEAN),
+    _pointer("maskedPaths", list_of(TEXT)),
+    _pointer("readonlyPaths", list_of(TEXT)),
+    _pointer("uid", TEXT_OR_INTEGER),
+    _pointer("gid", TEXT_OR_INTEGER),
+    _pointer("additionalGids", list_of(TEXT_OR_INTEGER)),
+    _pointer("noNewPrivileges", BOOLEAN),
+    _pointer("oomScoreAdj", INTEGER),
+    _pointer("rootfsPropagation", TEXT),
+    _pointer("cgroupsPath", TEXT),
+    _pointer("resources", _RESOURCES),
+    _pointer("sysctl", map_of(TEXT)),
+    _pointer("rlimits", list_of(TEXT)),
+    _pointer("uidMappings", list_of(_ID_MAPPING)),
+    _pointer("gidMappings", list_of(_ID_MAPPING)),
+    _pointer("annotations", map_of(TEXT)),
+    _pointer("runtime", _RUNTIME),
+)
 
 
-class BlockDevice(Struct):
-    major: Integer = _as("major", default=0, always=True)
-    minor: Integer = _as("minor", default=0, always=True)
-
-
-class WeightDevice(Struct):
-    device: BlockDevice = _as("linuxblockiodevice", EMBEDDED, default=BlockDevice.model_construct())
-    weight: Integer | None = _as("weight")
-    leaf_weight: Integer | None = _as("leafweight", "leafWeight")
-
-
-class ThrottleDevice(Struct):
-    device: BlockDevice = _as("linuxblockiodevice", EMBEDDED, default=BlockDevice.model_construct())
-    rate: Integer = _as("rate", default=0, always=True)
-
-
-class BlockIO(Struct):
-    weight: Integer | None = _as("weight")
-    leaf_weight: Integer | None = _as("leafweight", "leafWeight")
-    weight_device: list[WeightDevice] = _as("weightdevice", "weightDevice", default=[])
-    throttle_read_bps: list[ThrottleDevice] = _as("throttlereadbpsdevice", "throttleReadBpsDevice", default=[])
-    throttle_write_bps: list[ThrottleDevice] = _as("throttlewritebpsdevice", "throttleWriteBpsDevice", default=[])
-    throttle_read_iops: list[ThrottleDevice] = _as("throttlereadiopsdevice", "throttleReadIOPSDevice", default=[])
-    throttle_write_iops: list[ThrottleDevice] = _as("throttlewriteiopsdevice", "throttleWriteIOPSDevice", default=[])
-
-
-class HugepageLimit(Struct):
-    page_size: Text = _as("pagesize", "pageSize", default="", always=True)
-    limit: Integer = _as("limit", default=0, always=True)
-
-
-class InterfacePriority(Struct):
-    name: Text = _as("name", default="", always=True)
-    priority: Integer = _as("priority", default=0, always=True)
-
-
-class Network(Struct):
-    class_id: Integer | None = _as("classid", "classID")
-    priorities: list[InterfacePriority] = _as("priorities", default=[])
-
-
-class Rdma(Struct):
-    hca_handles: Integer | None = _as("hcahandles", "hcaHandles")
-    hca_objects: Integer | None = _as("hcaobjects", "hcaObjects")
-
-
-class Resources(Struct):
-    devices: list[DeviceRule] = _as("devices", default=[])
-    memory: Memory | None = _as("memory")
-    cpu: CPU | None = _as("cpu")
-    pids: Pids | None = _as("pids")
-    block_io: BlockIO | None = _as("blockio", "blockIO")
-    hugepage_limits: list[HugepageLimit] = _as("hugepagelimits", "hugepageLimits", default=[])
-    network: Network | None = _as("network")
-    rdma: dict[str, Rdma] = _as("rdma", default={})
-    unified: dict[str, Text] = _as("unified", default={})
-
-
-class Interface(Struct):
-    name: Text = _as("name", default="")
-    add: Text = _as("add", default="")
-    peer: Text = _as("peer", default="")
-    create_in_root: Boolean = _as("createInRoot", default=False, always=True)
-
-
-class Namespaces(Struct):
-    cgroup: Text | None = _as("cgroup")
-    ipc: Text | None = _as("ipc")
-    mnt: Text | None = _as("mnt")
-    net: Text | None = _as("net")
-    pid: Text | None = _as("pid")
-    user: Text | None = _as("user")
-    uts: Text | None = _as("uts")
-
-
-class Runtime(Struct):
-    cgroups: list[Text] | None = _as("cgroups")
-    mounts: list[Mount] | None = _as("mounts")
-    mkdir: list[Text] | None = _as("mkdir")
-    interfaces: list[Interface] | None = _as("interfaces")
-    bind_ns: Namespaces = _as("bindNS", default=Namespaces.model_construct(), always=True)
-    namespace: Text | None = _as("namespace")
-
-
-class RuntimeConfig(Struct):
-    """What `config:` in build.yml may hold."""
-
-    capabilities: list[Text] | None = _as("capabilities")
-    capabilities_add: list[Text] | None = _as("capabilities.add")
-    ambient: list[Text] | None = _as("ambient")
-    mounts: list[Mount] | None = _as("mounts")
-    binds: list[Text] | None = _as("binds")
-    binds_add: list[Text] | None = _as("binds.add")
-    devices: list[Device] | None = _as("devices")
-    tmpfs: list[Text] | None = _as("tmpfs")
-    command: list[Text] | None = _as("command")
-    env: list[Text] | None = _as("env")
-    cwd: Text = _as("cwd", default="")
-    net: Text = _as("net", default="")
-    pid: Text = _as("pid", default="")
-    ipc: Text = _as("ipc", default="")
-    uts: Text = _as("uts", default="")
-    userns: Text = _as("userns", default="")
-    hostname: Text = _as("hostname", default="")
-    readonly: Boolean | None = _as("readonly")
-    masked_paths: list[Text] | None = _as("maskedPaths")
-    readonly_paths: list[Text] | None = _as("readonlyPaths")
-    uid: TextOrInteger | None = _as("uid")
-    gid: TextOrInteger | None = _as("gid")
-    additional_gids: list[TextOrInteger] | None = _as("additionalGids")
-    no_new_privileges: Boolean | None = _as("noNewPrivileges")
-    oom_score_adj: Integer | None = _as("oomScoreAdj")
-    rootfs_propagation: Text | None = _as("rootfsPropagation")
-    cgroups_path: Text | None = _as("cgroupsPath")
-    resources: Resources | None = _as("resources")
-    sysctl: dict[str, Text] | None = _as("sysctl")
-    rlimits: list[Text] | None = _as("rlimits")
-    uid_mappings: list[IDMapping] | None = _as("uidMappings")
-    gid_mappings: list[IDMapping] | None = _as("gidMappings")
-    annotations: dict[str, Text] | None = _as("annotations")
-    runtime: Runtime | None = _as("runtime")
-
-
-def label_value(config: RuntimeConfig) -> str:
+def label_value(config: Mapping[str, Any]) -> str:
     """The label's text, byte for byte what Go's json.Marshal gives for the same configuration."""
-    text = json.dumps(_plain(config), ensure_ascii=False, separators=(",", ":"))
-    return text.translate({ord(character): f"\\u{ord(character):04x}" for character in "&<>\u2028\u2029"})
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Struct):
-        return _struct(value)
-    if isinstance(value, list):
-        return [_plain(item) for item in value]
-    if isinstance(value, dict):
-        return {key: _plain(value[key]) for key in sorted(value)}
-    return value
-
-
-def _struct(struct: Struct) -> dict[str, Any]:
-    result: dict[str, Any] = {}
-    for name, field in type(struct).model_fields.items():
-        value = getattr(struct, name)
-        extra = field.json_schema_extra
-        assert isinstance(extra, dict)
-        if extra["json"] == EMBEDDED:
-            result.update(_plain(value))
-            continue
-        pointer = field.default is None
-        if not extra["always"] and (value is None if pointer else not value):
-            continue
-        result[str(extra["json"])] = _plain(value)
-    return result
+    return json.dumps(config, ensure_ascii=False, separators=(",", ":")).translate(_GO_ESCAPES)

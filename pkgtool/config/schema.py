@@ -1,145 +1,145 @@
 """The schema of build.yml and pkgtool.yml: which keys there are, what type each has, what each means.
 
-Only here does pydantic appear, and only at this boundary: what comes out is turned into `pkgtool.model` at once.
-Keys, defaults and meanings up to `depends.docker-images` are LinuxKit's (`pkglib`); the others are ours. A key
-with nothing after it keeps its default, but for `arches`, where it means "no platform": the package is skipped.
+Keys, defaults and meanings of build.yml up to `depends.docker-images` are LinuxKit's (`pkglib`); the others are
+ours. What is read here is turned into `pkgtool.model` at once.
 """
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
-
-from pkgtool.config.scalars import Boolean, Integer, Text
+from pkgtool.config.runtime import RUNTIME_CONFIG
+from pkgtool.config.typed import BOOLEAN, INTEGER, TEXT, key, list_of, map_of, struct
 
 LINUXKIT_SOURCE = "https://github.com/linuxkit/linuxkit"
 
 
-class Strict(BaseModel):
-    """Unknown keys are errors; a key with nothing after it counts as absent."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=False, defer_build=True)
-
-    null_means_empty: ClassVar[frozenset[str]] = frozenset()
-
-    @model_validator(mode="before")
-    @classmethod
-    def _drop_nulls(cls, data: Any) -> Any:
-        if not isinstance(data, dict) or all(value is not None for value in data.values()):
-            return data
-        empty: dict[str, Any] = {
-            key: [] for key, value in data.items() if value is None and key in cls.null_means_empty
-        }
-        return {**{key: value for key, value in data.items() if value is not None}, **empty}
-
-
-class DockerImagesSchema(Strict):
+@dataclass(frozen=True, slots=True)
+class DockerImagesFile:
     """Images, pinned by digest, that are laid into the build context as files."""
 
-    list_: list[Text] = Field(default=[], alias="list", description="References with digests.")
-    from_file: Text = Field(default="", alias="from-file", description="A file with one reference a line.")
-    target: Text = Field(default="", description="One file in the context for all of them.")
-    target_dir: Text = Field(default="", alias="target-dir", description="A directory with one file each.")
+    list: tuple[str, ...] = key("list", list_of(TEXT), "References with digests.", default=())
+    from_file: str = key("from-file", TEXT, "A file with one reference a line.", default="")
+    target: str = key("target", TEXT, "One file in the context for all of them.", default="")
+    target_dir: str = key("target-dir", TEXT, "A directory in the context with one file for each.", default="")
 
 
-class DependsSchema(Strict):
+@dataclass(frozen=True, slots=True)
+class DependsFile:
     """What a package is built from, inside its own tree."""
 
-    docker_images: DockerImagesSchema = Field(default=DockerImagesSchema.model_construct(), alias="docker-images")
-    packages: list[Text] = Field(default=[], description="Packages this image is FROM, for the target platform.")
-    tools: list[Text] = Field(default=[], description="Packages whose programs run during the build.")
+    docker_images: DockerImagesFile = key("docker-images", struct(DockerImagesFile), default=DockerImagesFile())
+    packages: tuple[str, ...] = key("packages", list_of(TEXT), "Packages this image is FROM.", default=())
+    tools: tuple[str, ...] = key("tools", list_of(TEXT), "Packages whose programs run in the build.", default=())
 
 
-class DebianSchema(Strict):
+@dataclass(frozen=True, slots=True)
+class DebianFile:
     """Debian packages by name; the lock pins every .deb of their closure."""
 
-    suite: Text
-    packages: list[Text] = Field(min_length=1)
-    components: list[Text] = ["main"]
+    suite: str = key("suite", TEXT, "A release of Debian, for example trixie.")
+    packages: tuple[str, ...] = key("packages", list_of(TEXT), not_empty=True)
+    components: tuple[str, ...] = key("components", list_of(TEXT), default=("main",))
 
 
-class FileSchema(Strict):
+@dataclass(frozen=True, slots=True)
+class FileFile:
     """One file from a URL; it appears as inputs/files/NAME."""
 
-    name: Text
-    url: Text
-    mirrors: list[Text] = []
-    sha256: Text = Field(default="", pattern=r"^([0-9a-f]{64})?$")
-    signature: Text = ""
-    keyring: Text = ""
+    name: str = key("name", TEXT)
+    url: str = key("url", TEXT)
+    mirrors: tuple[str, ...] = key("mirrors", list_of(TEXT), "Further places.", default=())
+    sha256: str = key("sha256", TEXT, "What the file must be, if upstream says so.", default="", pattern="[0-9a-f]{64}")
+    signature: str = key("signature", TEXT, "The URL of a detached OpenPGP signature.", default="")
+    keyring: str = key("keyring", TEXT, "A file of the package with the keys that may sign.", default="")
 
 
-class GitSchema(Strict):
+@dataclass(frozen=True, slots=True)
+class GitFile:
     """One commit of a git repository; its files appear in inputs/git/NAME/."""
 
-    name: Text
-    url: Text
-    ref: Text
+    name: str = key("name", TEXT)
+    url: str = key("url", TEXT)
+    ref: str = key("ref", TEXT, "A commit, tag or branch; the lock pins the commit.")
 
 
-class GoSchema(Strict):
+@dataclass(frozen=True, slots=True)
+class GoFile:
     """The directory of a go.mod and go.sum; its modules appear as a module proxy in inputs/go/."""
 
-    path: Text
+    path: str = key("path", TEXT)
 
 
-class InputsSchema(Strict):
+@dataclass(frozen=True, slots=True)
+class InputsFile:
     """All that a package takes from outside the tree; pinned in inputs.lock."""
 
-    debian: DebianSchema | None = None
-    files: list[FileSchema] = []
-    git: list[GitSchema] = []
-    go: list[GoSchema] = []
+    debian: DebianFile | None = key("debian", struct(DebianFile), default=None)
+    files: tuple[FileFile, ...] = key("files", list_of(struct(FileFile)), default=())
+    git: tuple[GitFile, ...] = key("git", list_of(struct(GitFile)), default=())
+    go: tuple[GoFile, ...] = key("go", list_of(struct(GoFile)), default=())
 
 
-class RootfsSchema(Strict):
+@dataclass(frozen=True, slots=True)
+class RootfsFile:
     """A root file system made by mmdebstrap from the locked Debian packages, instead of a Dockerfile."""
 
-    variant: Text = Field(default="essential", pattern="^(custom|essential|apt|required|minbase|extract)$")
-    setup: Text = Field(default="", description="A script of the package that runs in the finished system.")
-    exclude: list[Text] = Field(default=[], description="dpkg path patterns that are not unpacked.")
-    env: list[Text] = []
-    command: list[Text] = []
+    variant: str = key(
+        "variant", TEXT, "mmdebstrap's.", default="essential", pattern="custom|essential|apt|required|minbase|extract"
+    )
+    setup: str = key("setup", TEXT, "A script of the package that runs in the finished system.", default="")
+    exclude: tuple[str, ...] = key("exclude", list_of(TEXT), "dpkg path patterns not to unpack.", default=())
+    env: tuple[str, ...] = key("env", list_of(TEXT), default=())
+    command: tuple[str, ...] = key("command", list_of(TEXT), default=())
 
 
-class BuildSchema(Strict):
+@dataclass(frozen=True, slots=True)
+class BuildFile:
     """build.yml: what a package is."""
 
-    model_config = ConfigDict(title="build.yml")
-    null_means_empty = frozenset(("arches",))
-
-    image: Text = Field(description="The image's name without the organisation.")
-    org: Text = Field(default="", description="The organisation; the tree's default, else linuxkit.")
-    tag: Text = Field(default="", description="A template of the tag; {{.Hash}} is its only field and the default.")
-    dockerfile: Text = "Dockerfile"
-    arches: list[Text] | None = Field(default=None, description="Architectures; empty: the package is skipped.")
-    extra_sources: list[Text] = Field(default=[], alias="extra-sources", description="SRC:DST, more of the tree.")
-    gitrepo: Text = Field(default="", description="The repository that the label and SOURCE name.")
-    network: Boolean = Field(default=False, description="Whether build steps get the network.")
-    disable_cache: Boolean = Field(default=False, alias="disable-cache")
-    build_args: list[Text] = Field(
-        default=[], alias="buildArgs", description="K=V, K=@lkt:pkg:PATH, K_%=@lkt:pkgs:GLOB."
+    image: str = key("image", TEXT, "The image's name without the organisation.")
+    org: str = key("org", TEXT, "The organisation; default: the tree's, else linuxkit.", default="")
+    tag: str = key("tag", TEXT, "A template of the tag; {{.Hash}} is its only field and the default.", default="")
+    dockerfile: str = key("dockerfile", TEXT, default="")
+    arches: tuple[str, ...] | None = key(
+        "arches", list_of(TEXT), "Architectures; an empty list: the package is skipped.", default=None, empty_means=()
     )
-    config: dict[str, Any] | None = Field(default=None, description="The runtime configuration of the image.")
-    depends: DependsSchema = DependsSchema.model_construct()
-    inputs: InputsSchema | None = None
-    rootfs: RootfsSchema | None = None
+    extra_sources: tuple[str, ...] = key("extra-sources", list_of(TEXT), "More of the tree: SRC:DST.", default=())
+    gitrepo: str = key("gitrepo", TEXT, "The repository that the label and SOURCE name.", default="")
+    network: bool = key("network", BOOLEAN, "Whether build steps get the network.", default=False)
+    disable_cache: bool = key("disable-cache", BOOLEAN, "Whether the engine's cache is left aside.", default=False)
+    build_args: tuple[str, ...] = key(
+        "buildArgs", list_of(TEXT), "K=V, K=@lkt:pkg:PATH or K_%=@lkt:pkgs:GLOB.", default=()
+    )
+    config: Mapping[str, Any] | None = key("config", RUNTIME_CONFIG, "The runtime configuration.", default=None)
+    depends: DependsFile = key("depends", struct(DependsFile), default=DependsFile())
+    inputs: InputsFile | None = key("inputs", struct(InputsFile), default=None)
+    rootfs: RootfsFile | None = key("rootfs", struct(RootfsFile), default=None)
 
 
-class TreeSchema(Strict):
+@dataclass(frozen=True, slots=True)
+class CIFile:
+    """How a CI system runs this tree."""
+
+    runners: Mapping[str, str] = key("runners", map_of(TEXT), "The runner label for each platform.", default=None)
+    shards: int = key("shards", INTEGER, "How many jobs at most share a wave and platform.", default=4, minimum=1)
+
+
+@dataclass(frozen=True, slots=True)
+class TreeFile:
     """pkgtool.yml: the defaults of a tree."""
 
-    model_config = ConfigDict(title="pkgtool.yml")
-
-    org: Text = ""
-    platforms: list[Text] = []
-    packages: list[Text] = Field(default=["pkg/*", "."], description="Globs of package directories.")
-    source: Text = Field(default="", description="The repository that labels name, where build.yml has no gitrepo.")
-    source_date_epoch: Integer | None = Field(default=None, alias="source-date-epoch", ge=1)
-    registry: Text = Field(default="", description="Where push and pull go: host[:port][/prefix].")
-    insecure_registries: list[Text] = Field(default=[], alias="insecure-registries")
-    store: Text = Field(default="", description="The local store; a relative path starts at this file.")
-    mirrors: dict[str, Text] = Field(default={}, description="URL prefixes and what replaces them.")
-    debian_mirror: Text = Field(default="http://deb.debian.org/debian", alias="debian-mirror")
-    debian_snapshot: Text = Field(default="https://snapshot.debian.org/archive/debian", alias="debian-snapshot")
+    org: str = key("org", TEXT, "The organisation in references.", default="")
+    platforms: tuple[str, ...] = key("platforms", list_of(TEXT), "What push builds for.", default=())
+    packages: tuple[str, ...] = key("packages", list_of(TEXT), "Globs of package directories.", default=("pkg/*", "."))
+    source: str = key("source", TEXT, "The repository that labels name, where build.yml has no gitrepo.", default="")
+    source_date_epoch: int | None = key("source-date-epoch", INTEGER, "Seconds since 1970.", default=None, minimum=1)
+    registry: str = key("registry", TEXT, "Where push and pull go: host[:port][/prefix].", default="")
+    insecure_registries: tuple[str, ...] = key("insecure-registries", list_of(TEXT), "Plain HTTP.", default=())
+    store: str = key("store", TEXT, "The local store; a relative path starts at this file.", default="")
+    mirrors: Mapping[str, str] = key("mirrors", map_of(TEXT), "URL prefixes and what replaces them.", default=None)
+    ci: CIFile = key("ci", struct(CIFile), default=CIFile())
+    debian_mirror: str = key("debian-mirror", TEXT, default="http://deb.debian.org/debian")
+    debian_snapshot: str = key("debian-snapshot", TEXT, default="https://snapshot.debian.org/archive/debian")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from pkgtool.config.schema import TreeSchema
-from pkgtool.config.validation import read_schema
+from pkgtool.config import typed
+from pkgtool.config.schema import TreeFile
 from pkgtool.config.yaml_reader import Source, locate
 from pkgtool.errors import ConfigError
-from pkgtool.model import TreeSettings
+from pkgtool.model import CISettings, TreeSettings
 from pkgtool.source.trees import SourceTree
 from pkgtool.values import Platform
 
@@ -19,27 +19,34 @@ def read_settings(tree: SourceTree) -> tuple[TreeSettings, list[ConfigError]]:
     if content is None or not content.strip():
         return TreeSettings(), []
     source = Source(FILE, content)
-    schema, problems = read_schema(source, TreeSchema)
-    if schema is None:
+    file, problems = typed.read(source, TreeFile)
+    if file is None:
         return TreeSettings(), problems
     platforms = []
-    for position, text in enumerate(schema.platforms):
+    for position, text in enumerate(file.platforms):
         try:
             platforms.append(Platform.parse(text))
         except ValueError as problem:
             problems.append(ConfigError(str(problem), location=locate(source, ("platforms", position))))
-    mirrors = sorted(schema.mirrors.items(), key=lambda item: (-len(item[0]), item[0]))
+    runners = []
+    for name, label in (file.ci.runners or {}).items():
+        try:
+            runners.append((Platform.parse(name), label))
+        except ValueError as problem:
+            problems.append(ConfigError(str(problem), location=locate(source, ("ci", "runners", name), key=True)))
+    mirrors = sorted((file.mirrors or {}).items(), key=lambda item: (-len(item[0]), item[0]))
     settings = TreeSettings(
-        org=schema.org,
+        org=file.org,
         platforms=tuple(platforms),
-        packages=tuple(schema.packages),
-        source_url=schema.source,
-        source_date_epoch=schema.source_date_epoch,
-        registry=schema.registry,
-        store=schema.store,
+        packages=tuple(file.packages),
+        source_url=file.source,
+        source_date_epoch=file.source_date_epoch,
+        registry=file.registry,
+        store=file.store,
         mirrors=tuple((str(prefix), str(target)) for prefix, target in mirrors),
-        debian_mirror=schema.debian_mirror.rstrip("/"),
-        debian_snapshot=schema.debian_snapshot.rstrip("/"),
-        insecure_registries=tuple(schema.insecure_registries),
+        debian_mirror=file.debian_mirror.rstrip("/"),
+        debian_snapshot=file.debian_snapshot.rstrip("/"),
+        insecure_registries=tuple(file.insecure_registries),
+        ci=CISettings(tuple(runners), file.ci.shards),
     )
     return settings, problems

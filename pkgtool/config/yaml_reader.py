@@ -1,8 +1,7 @@
-"""YAML as plain data whose scalars have not been interpreted, and the way back from a path to its position.
+"""YAML files as nodes with positions.
 
-PyYAML's own types are not used: it reads `0666` as 438, `no` as False, and lets a key occur twice. Here a plain
-scalar stays text (`Plain`), and the schema's field decides what it means, as LinuxKit's Go decoder does. As there,
-only the first document of a file is read.
+PyYAML's own types are not used: it reads `0666` as 438, `no` as False, and lets a key occur twice. Nodes keep what
+was written. As in LinuxKit, only the first document of a file is read.
 """
 
 from __future__ import annotations
@@ -15,16 +14,18 @@ import yaml
 
 from pkgtool.errors import ConfigError, Location
 
-_NULLS = frozenset(("", "~", "null", "Null", "NULL"))
-_MAX_NODES = 200_000
-_MAX_DEPTH = 100
-_Loader: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+    """Composes nodes without guessing what plain scalars mean: that is the schema's business, and takes time."""
 
-class Plain(str):
-    """A scalar written without quotes: it may mean a number or a truth value, if the schema wants one."""
+    def resolve(self, *_: object) -> str:
+        return ""
 
-    __slots__ = ()
+    def descend_resolver(self, *_: object) -> None:
+        pass
+
+    def ascend_resolver(self) -> None:
+        pass
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,21 +49,20 @@ class Source:
         return ConfigError(message, location=self.at(mark), hint=hint)
 
 
-def read(source: Source) -> tuple[Any, list[ConfigError]]:
-    """The first document as dicts, lists, `Plain`, `str` and None, and all that is wrong with its form."""
+def compose(source: Source) -> tuple[Any, ConfigError | None]:
+    """The root node of the first document, or what is wrong with the file's form."""
     try:
         node = _compose(source.content)
     except yaml.MarkedYAMLError as problem:
         mark = problem.problem_mark or problem.context_mark
         message = f"not valid YAML: {problem.problem or problem.context}"
-        return None, [source.error(message, mark) if mark else ConfigError(message, location=Location(source.file))]
+        return None, source.error(message, mark) if mark else ConfigError(message, location=Location(source.file))
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as problem:
         reason = str(problem).splitlines()[0] if str(problem) else type(problem).__name__
-        return None, [ConfigError(f"not valid YAML: {reason}", location=_unreadable(source))]
+        return None, ConfigError(f"not valid YAML: {reason}", location=_unreadable(source))
     if node is None:
-        return None, [ConfigError("the file is empty", location=Location(source.file))]
-    reader = _Reader(source)
-    return reader.value(node, 0), reader.problems
+        return None, ConfigError("the file is empty", location=Location(source.file))
+    return node, None
 
 
 def locate(source: Source, path: Sequence[str | int], *, key: bool = False) -> Location:
@@ -106,41 +106,3 @@ def _unreadable(source: Source) -> Location:
         return source.location(source.content.count(b"\n", 0, problem.start) + 1, 1)
     bad = next((i for i, c in enumerate(text) if not (c.isprintable() or c in "\t\r\n\x85\ufeff")), None)
     return Location(source.file) if bad is None else source.location(text.count("\n", 0, bad) + 1, 1)
-
-
-class _Reader:
-    """Turns nodes into data and notes what no file may have: duplicate keys, odd keys, tags, endless aliases."""
-
-    def __init__(self, source: Source) -> None:
-        self._source = source
-        self._count = 0
-        self.problems: list[ConfigError] = []
-
-    def value(self, node: Any, depth: int) -> Any:
-        self._count += 1
-        if self._count > _MAX_NODES or depth > _MAX_DEPTH:
-            if not any("too large" in p.message for p in self.problems):
-                self.problems.append(
-                    self._source.error("the document is too large or nested too deeply", node.start_mark)
-                )
-            return None
-        if isinstance(node, yaml.MappingNode):
-            return self._mapping(node, depth)
-        if isinstance(node, yaml.SequenceNode):
-            return [self.value(item, depth + 1) for item in node.value]
-        if node.style is not None:
-            return node.value
-        return None if node.value in _NULLS else Plain(node.value)
-
-    def _mapping(self, node: Any, depth: int) -> dict[str, Any]:
-        result: dict[str, Any] = {}
-        for key, value in node.value:
-            if not isinstance(key, yaml.ScalarNode):
-                self.problems.append(self._source.error("a key must be a single word", key.start_mark))
-            elif key.value in result:
-                self.problems.append(
-                    self._source.error(f"the key {key.value!r} occurs twice", key.start_mark, "remove one of them")
-                )
-            else:
-                result[key.value] = self.value(value, depth + 1)
-        return result

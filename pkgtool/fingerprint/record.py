@@ -39,14 +39,17 @@ def digest(record: Value) -> Digest:
 def _append(value: Value, pieces: list[bytes]) -> None:
     if isinstance(value, str):
         content = value.encode("utf-8", "surrogateescape")
-        pieces.append(b"s%d:" % len(content))
-        pieces.append(content)
-    elif isinstance(value, Mapping):
+        pieces += (b"s%d:" % len(content), content)
+    elif isinstance(value, dict | Mapping):
         pieces.append(b"m%d:" % len(value))
-        for key in sorted(value, key=lambda k: k.encode("utf-8", "surrogateescape")):
+        for key in sorted(value, key=_utf8):
             _append(key, pieces)
             _append(value[key], pieces)
     else:
         pieces.append(b"l%d:" % len(value))
         for item in value:
             _append(item, pieces)
+
+
+def _utf8(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")

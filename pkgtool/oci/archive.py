@@ -6,14 +6,20 @@ import io
 import json
 import tarfile
 from collections.abc import Iterator, Sequence
-from typing import IO
+from typing import Any, Protocol, cast
 
 from pkgtool.oci.documents import INDEX, REF_NAME, Descriptor, encode
 from pkgtool.oci.store.layout import Layout
 from pkgtool.values import ImageRef
 
 
-def write_docker_archive(layout: Layout, manifest: Descriptor, references: Sequence[ImageRef], out: IO[bytes]) -> None:
+class Writer(Protocol):
+    """Where an archive goes."""
+
+    def write(self, content: bytes, /) -> int: ...
+
+
+def write_docker_archive(layout: Layout, manifest: Descriptor, references: Sequence[ImageRef], out: Writer) -> None:
     """What `docker load` reads (Docker image specification 1.2). Layers stay compressed: engines unpack them.
 
     Raises `StoreError` if a blob is absent or damaged.
@@ -24,14 +30,14 @@ def write_docker_archive(layout: Layout, manifest: Descriptor, references: Seque
     described = [
         {"Config": config_name, "RepoTags": [str(reference) for reference in references], "Layers": layer_names}
     ]
-    with tarfile.open(fileobj=out, mode="w|", format=tarfile.PAX_FORMAT) as archive:
+    with tarfile.open(fileobj=cast(Any, out), mode="w|", format=tarfile.PAX_FORMAT) as archive:
         _add(archive, config_name, layout.read(document.config))
         for name, layer in dict(zip(layer_names, document.layers, strict=True)).items():
             _add_blob(archive, name, layout, layer)
         _add(archive, "manifest.json", json.dumps(described).encode())
 
 
-def write_oci_archive(layout: Layout, root: Descriptor, reference: str, out: IO[bytes]) -> None:
+def write_oci_archive(layout: Layout, root: Descriptor, reference: str, out: Writer) -> None:
     """An OCI image layout as a tar: the index or manifest `root` under the name `reference`, and all below it.
 
     Raises `StoreError` if a blob is absent or damaged.
@@ -40,7 +46,7 @@ def write_oci_archive(layout: Layout, root: Descriptor, reference: str, out: IO[
         root.media_type, root.digest, root.size, platform=root.platform, annotations={REF_NAME: reference}
     )
     index = encode({"schemaVersion": 2, "mediaType": INDEX, "manifests": [named.document()]})
-    with tarfile.open(fileobj=out, mode="w|", format=tarfile.PAX_FORMAT) as archive:
+    with tarfile.open(fileobj=cast(Any, out), mode="w|", format=tarfile.PAX_FORMAT) as archive:
         _add(archive, "oci-layout", encode({"imageLayoutVersion": "1.0.0"}))
         _add(archive, "index.json", index)
         for blob in {d.digest: d for d in everything_below(layout, root)}.values():

@@ -38,13 +38,15 @@ def encode(document: Mapping[str, Any]) -> bytes:
     return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
 
 
-def decode(content: bytes, *, what: str, error: type[PkgtoolError] = StoreError) -> dict[str, Any]:
-    """Parse a JSON object that comes from elsewhere.
+def decode(
+    content: bytes, *, what: str, error: type[PkgtoolError] = StoreError, limit: int = MAX_DOCUMENT
+) -> dict[str, Any]:
+    """Parse a JSON object of at most `limit` bytes that comes from elsewhere.
 
     Raises `error` if it is too large, nested too deeply, not JSON, not an object, or has a key twice.
     """
-    if len(content) > MAX_DOCUMENT:
-        raise error(f"{what} is {len(content)} bytes long, more than the {MAX_DOCUMENT} allowed")
+    if len(content) > limit:
+        raise error(f"{what} is {len(content)} bytes long, more than the {limit} allowed")
     if _depth(content) > MAX_DEPTH:
         raise error(f"{what} is nested more than {MAX_DEPTH} levels deep")
     try:
@@ -63,15 +65,18 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return document
 
 
+_NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
+
+
 def _depth(content: bytes) -> int:
     """An upper bound of the nesting depth, without recursion (brackets inside strings count too)."""
     depth = deepest = 0
-    for byte in content:
-        if byte in b"[{":
+    for bracket in content.translate(None, _NOT_BRACKETS):
+        if bracket in b"[{":
             depth += 1
             deepest = max(deepest, depth)
-        elif byte in b"]}":
-            depth -= 1
+        else:
+            depth = max(0, depth - 1)
     return deepest
 
 

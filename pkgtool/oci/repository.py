@@ -6,7 +6,7 @@ contract tests.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 from pkgtool.oci.documents import Descriptor, Manifest
@@ -60,4 +60,24 @@ class Repository(Protocol):
 
     def attach(self, manifest: Manifest) -> Descriptor:
         """Store a manifest that has a `subject`, so that `referrers` finds it."""
+        ...
+
+
+class Target(Repository, Protocol):
+    """A repository that images are copied into."""
+
+    def take_blob(self, descriptor: Descriptor, source: Repository, *, mount_from: Sequence[str] = ()) -> int:
+        """Make a blob of `source` present here, whole and verified; a no-op if it is there.
+
+        `mount_from` names repositories of the same registry that may hold it already. Answers the bytes that were
+        transferred: 0 if it was there or could be mounted.
+        """
+        ...
+
+    def put_referrer(self, content: bytes, media_type: str) -> Descriptor:
+        """Store the bytes of a manifest that has a `subject` as they are, so that `referrers` finds it."""
+        ...
+
+    def delete_tag(self, tag: str) -> None:
+        """Remove a tag, not what it points at. Raises `RegistryError` where that is not allowed."""
         ...

@@ -47,6 +47,15 @@ def find_top(path: Path) -> Path | None:
     return None
 
 
+def commit_of(directory: Path | str, revision: str) -> str:
+    """The id of the commit that a revision means. Raises `SourceError` if there is none."""
+    try:
+        found = git(directory, ["rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}"])
+    except SourceError as problem:
+        raise SourceError(f"{revision!r} is not a commit of {directory}", hint="git log --oneline") from problem
+    return text(found).strip()
+
+
 def text(content: bytes) -> str:
     """What git printed as text; bytes that are not UTF-8 (file names) survive as surrogates."""
     return content.decode("utf-8", "surrogateescape")

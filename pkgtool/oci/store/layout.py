@@ -129,6 +129,22 @@ class Layout:
                     entries.append(replace(descriptor, annotations={**descriptor.annotations, REF_NAME: name}))
             self._write_index(entries)
 
+    def forget_references(self) -> None:
+        """Start with an empty index.json: for one that can't be read any more."""
+        with locks.held(self._lock):
+            self._write_index(())
+
+    def unnamed(self) -> list[Descriptor]:
+        """What index.json holds without a name: manifests that refer to others (signatures, attestations, SBOMs)."""
+        return [d for d in self._read_index() if REF_NAME not in d.annotations]
+
+    def add_unnamed(self, descriptor: Descriptor) -> None:
+        """Keep a manifest that no reference leads to; a no-op if it is kept already."""
+        with locks.held(self._lock):
+            entries = list(self._read_index())
+            if all(REF_NAME in d.annotations or d.digest != descriptor.digest for d in entries):
+                self._write_index([*entries, descriptor])
+
     def _read_index(self) -> tuple[Descriptor, ...]:
         path = self.root / "index.json"
         try:

@@ -77,7 +77,7 @@ class Store:
     def remembered(self, keys: Iterable[str]) -> dict[str, MemoRecord]:
         """The records of those keys whose blobs are all there."""
         found = {}
-        for key in keys:
+        for key in self.memo.present(keys):
             record = self.memo.get(key)
             if record and all(self.layout.has(blob) for blob in (record.manifest, *record.blobs)):
                 found[key] = record
@@ -91,6 +91,13 @@ class Store:
     def input_path(self, digest: Digest) -> Path:
         """Where the input with that digest lies, or would lie."""
         return self.private / "inputs" / digest.algorithm / digest.hex
+
+    def inputs(self) -> Iterator[Digest]:
+        """Every input by its name, which is its digest."""
+        directory = self.private / "inputs" / "sha256"
+        for path in directory.iterdir() if directory.is_dir() else ():
+            with contextlib.suppress(ValueError):  # not an input: somebody else's file
+                yield Digest("sha256", path.name)
 
     def adopt_input(self, writer: files.HashingWriter) -> Path:
         """Give a written stream its place among the inputs."""

@@ -1,0 +1,234 @@
+"""From YAML nodes to frozen dataclasses, in one pass that knows the position of everything.
+
+A schema is a dataclass whose fields are made with `key`. Reading collects every problem: unknown and duplicate
+keys, wrong types, missing keys, each with file, line and column. What a plain scalar means is decided by the type
+of its field, as LinuxKit's Go decoder does: `0666` stays text in a text field, `yes` is true in a boolean one.
+A key with nothing after it counts as absent, unless `empty_means` says what it stands for.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import MISSING, dataclass, field, fields
+from functools import cache
+from typing import Any, TypeVar
+
+import yaml
+
+from pkgtool.config.yaml_reader import Source, compose
+from pkgtool.errors import ConfigError
+
+Schema = TypeVar("Schema")
+Problem = Callable[[str, Any, "str | None"], None]
+
+_NULLS = frozenset(("", "~", "null", "Null", "NULL"))
+_TRUE = frozenset(("y", "Y", "yes", "Yes", "YES", "on", "On", "ON", "true", "True", "TRUE"))
+_FALSE = frozenset(("n", "N", "no", "No", "NO", "off", "Off", "OFF", "false", "False", "FALSE"))
+_INTEGER = re.compile(r"[-+]?(?:0[xX][0-9a-fA-F_]+|0[bB][01_]+|0[oO]?[0-7_]+|[1-9][0-9_]*|0)\Z")
+_MAX_NODES = 100_000
+_MAX_DEPTH = 60
+_INVALID: Any = object()
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What a value may be. `name` is what people read, `schema` its JSON schema."""
+
+    name: str
+    schema: Mapping[str, Any]
+    item: Kind | None = None
+    fields: Callable[[], Fields] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One key of a mapping: its name in the file, its kind, and the rules for its value."""
+
+    name: str
+    kind: Kind
+    doc: str = ""
+    required: bool = False
+    empty_means: Any = None
+    pattern: str = ""
+    minimum: int | None = None
+    not_empty: bool = False
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Fields:
+    """The keys that a mapping may have (attribute and rules by name), and what becomes of the values."""
+
+    keys: Mapping[str, tuple[str, Key]]
+    make: Callable[[Mapping[str, Any]], Any]
+    required: tuple[str, ...] = ()
+
+
+TEXT = Kind("text", {"type": "string"})
+BOOLEAN = Kind("true or false", {"type": "boolean"})
+INTEGER = Kind("a whole number", {"type": "integer"})
+TEXT_OR_INTEGER = Kind("text or a whole number", {"type": ["string", "integer"]})
+
+
+def list_of(item: Kind) -> Kind:
+    """A list; it becomes a tuple."""
+    return Kind("a list", {"type": "array"}, item=item)
+
+
+def map_of(item: Kind) -> Kind:
+    """A mapping with any keys; it becomes a dict."""
+    return Kind("a mapping", {"type": "object"}, item=item)
+
+
+def struct(schema: type) -> Kind:
+    """A mapping whose keys are those of a dataclass."""
+    return Kind("a mapping", {"type": "object"}, fields=lambda: _fields_of_class(schema))
+
+
+def fields_of(kind: Kind) -> Fields:
+    """The keys of a mapping of a known shape."""
+    if kind.fields is None:
+        raise TypeError(f"{kind.name} has no keys of its own")
+    return kind.fields()
+
+
+def key(name: str, kind: Kind, doc: str = "", *, default: Any = MISSING, **rules: Any) -> Any:
+    """A field of a schema. Without a default the key is required."""
+    made = Key(name, kind, doc, required=default is MISSING, **rules)
+    return field(default=None if default is MISSING else default, metadata={"key": made})
+
+
+@cache
+def _fields_of_class(schema: type) -> Fields:
+    found = ((f.name, f.metadata["key"]) for f in fields(schema))
+    keys = {made.name: (attribute, made) for attribute, made in found}
+    required = tuple(name for name, (_, made) in keys.items() if made.required)
+    return Fields(keys, lambda values: schema(**values), required)
+
+
+def read(source: Source, schema: type[Schema]) -> tuple[Schema | None, list[ConfigError]]:
+    """Read a file against a schema: the object, or None and every problem found, in the order of the lines."""
+    node, problem = compose(source)
+    if problem:
+        return None, [problem]
+    reader = _Reader(source)
+    found = reader.struct(fields_of(struct(schema)), node, "the file", 0)
+    problems = sorted(reader.problems, key=lambda p: (p.location.line, p.location.column) if p.location else (0, 0))
+    return (None, problems) if problems or found is _INVALID else (found, [])
+
+
+def parse_integer(text: str) -> int | None:
+    """An integer as Go's ParseInt with base 0 reads it: `0666` and `0o666` are octal. None if it is none."""
+    if not _INTEGER.match(text):
+        return None
+    digits = text.replace("_", "")
+    sign = -1 if digits.startswith("-") else 1
+    digits = digits.lstrip("+-")
+    if len(digits) > 1 and digits[0] == "0" and digits[1].isdigit():
+        digits = "0o" + digits[1:]
+    return sign * int(digits, 0)
+
+
+class _Reader:
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._count = 0
+        self.problems: list[ConfigError] = []
+
+    def struct(self, schema: Fields, node: Any, what: str, depth: int) -> Any:
+        if not isinstance(node, yaml.MappingNode):
+            return self._problem(f"{what} must be a mapping", node)
+        allowed = schema.keys
+        values: dict[str, Any] = {}
+        seen: set[str] = set()
+        for key_node, value_node in node.value:
+            name = key_node.value if isinstance(key_node, yaml.ScalarNode) else None
+            if name is None:
+                self._problem("a key must be a single word", key_node)
+            elif name in seen:
+                self._problem(f"the key {name!r} occurs twice", key_node, "remove one of them")
+            elif name not in allowed:
+                self._problem(f"unknown key {name!r}", key_node, _did_you_mean(name, list(allowed)))
+            else:
+                attribute, rules = allowed[name]
+                values[attribute] = self._field(rules, value_node, depth)
+            if name is not None:
+                seen.add(name)
+        for name in schema.required:
+            if values.get(allowed[name][0]) is None:
+                return self._problem(f"the key {name!r} is required", node)
+        given = {attribute: value for attribute, value in values.items() if value is not None}
+        return _INVALID if _INVALID in given.values() else schema.make(given)
+
+    def _field(self, rules: Key, node: Any, depth: int) -> Any:
+        if isinstance(node, yaml.ScalarNode) and not node.style and node.value in _NULLS:
+            return rules.empty_means
+        value = self._value(rules.kind, node, f"{rules.name!r}", depth + 1)
+        if value is _INVALID:
+            return value
+        if rules.pattern and isinstance(value, str) and not re.fullmatch(rules.pattern, value):
+            return self._problem(f"{rules.name!r} does not match {rules.pattern}", node)
+        if rules.minimum is not None and isinstance(value, int) and value < rules.minimum:
+            return self._problem(f"{rules.name!r} must be at least {rules.minimum}", node)
+        if rules.not_empty and not value:
+            return self._problem(f"{rules.name!r} must not be empty", node)
+        return value
+
+    def _value(self, kind: Kind, node: Any, what: str, depth: int) -> Any:
+        self._count += 1
+        if self._count > _MAX_NODES or depth > _MAX_DEPTH:
+            if self._count != _MAX_NODES + 2:
+                self._count = _MAX_NODES + 1
+                self._problem("the document is too large or nested too deeply", node)
+            return _INVALID
+        if kind.fields is not None:
+            return self.struct(kind.fields(), node, what, depth)
+        if kind.item is None:
+            return self._scalar(kind, node, what)
+        if kind.schema["type"] == "array":
+            return self._list(kind.item, node, what, depth)
+        return self._map(kind.item, node, what, depth)
+
+    def _list(self, item: Kind, node: Any, what: str, depth: int) -> Any:
+        if not isinstance(node, yaml.SequenceNode):
+            return self._problem(f"{what} must be a list", node)
+        found = [self._value(item, child, f"an item of {what}", depth + 1) for child in node.value]
+        return _INVALID if _INVALID in found else tuple(found)
+
+    def _map(self, item: Kind, node: Any, what: str, depth: int) -> Any:
+        if not isinstance(node, yaml.MappingNode):
+            return self._problem(f"{what} must be a mapping", node)
+        found: dict[str, Any] = {}
+        for key_node, value_node in node.value:
+            if not isinstance(key_node, yaml.ScalarNode):
+                self._problem("a key must be a single word", key_node)
+            elif key_node.value in found:
+                self._problem(f"the key {key_node.value!r} occurs twice", key_node, "remove one of them")
+            else:
+                found[key_node.value] = self._value(item, value_node, f"{key_node.value!r}", depth + 1)
+        return _INVALID if _INVALID in found.values() else found
+
+    def _scalar(self, kind: Kind, node: Any, what: str) -> Any:
+        if not isinstance(node, yaml.ScalarNode):
+            return self._problem(f"{what} must be {kind.name}", node)
+        text, plain = node.value, not node.style  # libyaml gives plain scalars an empty style
+        if kind is TEXT:
+            return text
+        if kind is BOOLEAN and plain and text in _TRUE | _FALSE:
+            return text in _TRUE
+        number = parse_integer(text) if plain and kind in (INTEGER, TEXT_OR_INTEGER) else None
+        if number is not None:
+            return number
+        return text if kind is TEXT_OR_INTEGER else self._problem(f"{what} must be {kind.name}, not {text!r}", node)
+
+    def _problem(self, message: str, node: Any, hint: str | None = None) -> Any:
+        self.problems.append(self._source.error(message, node.start_mark, hint))
+        return _INVALID
+
+
+def _did_you_mean(word: str, allowed: Sequence[str]) -> str:
+    from difflib import get_close_matches
+
+    close = get_close_matches(word.lower(), allowed, n=1)
+    return f"did you mean {close[0]!r}?" if close else f"allowed here: {', '.join(sorted(allowed))}"

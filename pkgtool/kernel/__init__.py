@@ -1,0 +1,1 @@
+"""Kernels: series as data, configuration, module signatures made outside the build, and proof by booting."""

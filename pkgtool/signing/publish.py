@@ -1,0 +1,197 @@
+"""Putting signatures and attestations beside an image, in both formats, once.
+
+Both formats, because clients differ in which they read, and because one bundle of anybody's makes cosign 3 look at
+bundles alone. On the index and on every platform's manifest, because some clients resolve one and some the other.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from pkgtool.errors import SigningError, VerificationError
+from pkgtool.oci.documents import CONFIG, EMPTY, Descriptor, Index, Manifest
+from pkgtool.oci.repository import Repository
+from pkgtool.signing.attestor import Attestor, ClassicLayer
+from pkgtool.signing.formats import bundle, classic
+from pkgtool.signing.statements.statement import SIGN, Statement, Subject
+from pkgtool.signing.verify import collect
+from pkgtool.signing.verify.check import examine
+from pkgtool.signing.verify.evidence import Evidence, Format
+from pkgtool.values import Digest
+
+_ATTEMPTS = 5
+_PAUSE_SECONDS = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """One artifact beside an image: newly written, or found to be there."""
+
+    subject: Digest
+    predicate_type: str
+    format: Format
+    new: bool
+
+
+def targets(repository: Repository, reference: str | Digest) -> list[Descriptor]:
+    """What has to be signed for a tag or digest: the manifest, or the index and all the manifests in it.
+
+    Raises `SigningError` if the repository has no such thing.
+    """
+    got = repository.get_manifest(reference)
+    if got is None:
+        raise SigningError(f"{repository.name} has no {reference} to sign", hint="'pkgtool push' publishes it first")
+    descriptor, content = got
+    if not descriptor.is_index:
+        return [descriptor]
+    index = Index.parse(content, what=f"the index {descriptor.digest}", error=SigningError)
+    return [descriptor, *(entry for entry in index.manifests if entry.is_manifest or entry.is_index)]
+
+
+def sign(
+    repository: Repository,
+    subject: Descriptor,
+    attestor: Attestor,
+    *,
+    annotations: Mapping[str, str] | None = None,
+    formats: Iterable[Format] = tuple(Format),
+) -> list[Published]:
+    """Sign one manifest or index, in each format that does not have this attestor's signature yet.
+
+    `annotations` are signed with it (`cosign verify -a NAME=VALUE` asks for them).
+    Raises `SigningError` if the key can't sign, `RegistryError` if the repository refuses.
+    """
+    wanted = dict(annotations or {})
+
+    def is_same(evidence: Evidence) -> bool:
+        return evidence.predicate_type == SIGN and evidence.annotations == wanted and attestor.made(evidence)
+
+    statement = Statement((Subject.of(subject.digest, repository.name, wanted),), SIGN)
+    payload = classic.SimpleSigning(str(subject.digest), repository.name, wanted).encode()
+    writers: dict[Format, Callable[[], bool]] = {
+        Format.BUNDLE: lambda: _publish_bundle(repository, subject, attestor, statement, is_same),
+        Format.CLASSIC: lambda: _publish_layer(
+            repository,
+            classic.signature_tag(subject.digest),
+            classic.SIGNATURE_LAYER,
+            lambda: _has_classic(collect.signatures(repository, subject.digest), attestor, is_same),
+            lambda: attestor.signature_layer(payload),
+        ),
+    }
+    return [Published(subject.digest, SIGN, each, writers[each]()) for each in formats]
+
+
+def attest(
+    repository: Repository,
+    subject: Descriptor,
+    statement: Statement,
+    attestor: Attestor,
+    *,
+    formats: Iterable[Format] = tuple(Format),
+) -> list[Published]:
+    """Attach a signed statement to the manifest or index it is about, in each format that does not have it yet.
+
+    Raises `SigningError` if the statement is about something else or the key can't sign, `RegistryError`.
+    """
+    try:
+        statement.about(subject.digest, what="the statement")
+    except VerificationError as problem:
+        raise SigningError(problem.message) from problem
+
+    def is_same(evidence: Evidence) -> bool:
+        return (
+            evidence.predicate_type == statement.predicate_type
+            and evidence.predicate == statement.predicate
+            and attestor.made(evidence)
+        )
+
+    kind = statement.predicate_type
+    made: list[bundle.Bundle] = []
+
+    def envelope() -> bundle.Bundle:
+        """Signed once for both formats."""
+        if not made:
+            made.append(attestor.attest(statement.encode()))
+        return made[0]
+
+    writers: dict[Format, Callable[[], bool]] = {
+        Format.BUNDLE: lambda: _publish_bundle(repository, subject, attestor, statement, is_same, envelope),
+        Format.CLASSIC: lambda: _publish_layer(
+            repository,
+            classic.attestation_tag(subject.digest),
+            classic.ATTESTATION_LAYER,
+            lambda: _has_classic(collect.attestations(repository, subject.digest), attestor, is_same),
+            lambda: attestor.attestation_layer(envelope(), kind),
+        ),
+    }
+    return [Published(subject.digest, kind, each, writers[each]()) for each in formats]
+
+
+def _publish_bundle(
+    repository: Repository,
+    subject: Descriptor,
+    attestor: Attestor,
+    statement: Statement,
+    is_same: Callable[[Evidence], bool],
+    envelope: Callable[[], bundle.Bundle] | None = None,
+) -> bool:
+    kind = statement.predicate_type
+    for candidate in collect.bundles(repository, subject.digest, predicate_types=(kind,)):
+        found = examine(candidate, attestor.trust)
+        if isinstance(found, Evidence) and is_same(found):
+            return False
+    content = (envelope() if envelope else attestor.attest(statement.encode())).encode()
+    repository.write_blob(b"{}", EMPTY)
+    layer = repository.write_blob(content, bundle.MEDIA_TYPE)
+    created = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    repository.attach(bundle.manifest(layer, subject, bundle.referrer_annotations(kind, created)))
+    return True
+
+
+def _has_classic(
+    candidates: Iterable[collect.Candidate], attestor: Attestor, is_same: Callable[[Evidence], bool]
+) -> bool:
+    found = (examine(candidate, attestor.trust) for candidate in candidates)
+    return any(isinstance(each, Evidence) and is_same(each) for each in found)
+
+
+def _publish_layer(
+    repository: Repository,
+    tag: str,
+    media_type: str,
+    is_there: Callable[[], bool],
+    make: Callable[[], ClassicLayer | None],
+) -> bool:
+    """Append a layer to a tag that other signers append to as well.
+
+    Registries have no compare-and-swap for tags, so the tag is read again after writing, and whoever lost the race
+    begins anew.
+    """
+    if is_there():
+        return False
+    layer = make()
+    if layer is None:
+        return False
+    blob = repository.write_blob(layer.content, media_type)
+    added = Descriptor(blob.media_type, blob.digest, blob.size, annotations=layer.annotations)
+    for attempt in range(_ATTEMPTS):
+        manifest, config = classic.manifest([*_layers(repository, tag), added])
+        repository.write_blob(config, CONFIG)
+        repository.put_manifest(manifest.encode(), manifest.media_type, tag=tag)
+        if added in _layers(repository, tag):
+            return True
+        time.sleep(_PAUSE_SECONDS * (attempt + 1))
+    raise SigningError(
+        f"{repository.name}:{tag} was overwritten by somebody else {_ATTEMPTS} times",
+        hint="another signer is at work on the same image; run it again when that is done",
+    )
+
+
+def _layers(repository: Repository, tag: str) -> list[Descriptor]:
+    got = repository.get_manifest(tag)
+    if got is None:
+        return []
+    return list(Manifest.parse(got[1], what=f"the tag {tag}", error=SigningError).layers)

@@ -1,0 +1,112 @@
+"""What is installed, which engine would be used and why, what is missing and the command that brings it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from pkgtool import programs
+from pkgtool.engines.interface import Engine
+from pkgtool.errors import PkgtoolError
+from pkgtool.oci.store import Store
+from pkgtool.workflows.options import RunOptions
+from pkgtool.workflows.store import find_store
+
+_LOW_SPACE = 2 * 10**9
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing looked at. `state` is ok, missing (something that pkgtool needs here) or optional."""
+
+    subject: str
+    state: str
+    detail: str
+    remedy: str = ""
+
+
+def examine(options: RunOptions) -> Iterator[Finding]:
+    """Look at the machine. Never raises for what it finds."""
+    store = find_store(options)
+    yield _program("git", needed=True)
+    yield from _engines(store, options.engine)
+    for name in ("mmdebstrap", "unshare", "setpriv", "apt-get", "gpgv"):
+        yield _program(name, needed=True)
+    if os.geteuid() != 0:
+        yield _program("newuidmap", needed=True)
+        yield _subordinate_ids()
+    for name in ("go", "qemu-system-x86_64", "diffoscope"):
+        yield _program(name, needed=False)
+    yield _space(store)
+
+
+def _program(name: str, *, needed: bool) -> Finding:
+    path = programs.find(name)
+    purpose = programs.PROGRAMS[name].purpose
+    if path:
+        return Finding(name, "ok", f"{path} ({purpose})")
+    return Finding(
+        name, "missing" if needed else "optional", f"not installed; it {purpose}", programs.install_hint(name)
+    )
+
+
+def _engines(store: Store, wanted: str) -> Iterator[Finding]:
+    from pkgtool.engines import buildah, docker
+
+    docker_engine = _try("docker", lambda: docker.connect(store))
+    buildah_engine = _try("buildah", lambda: buildah.connect(store))
+    usable = {"docker": docker_engine, "buildah": buildah_engine}
+    chosen = wanted if wanted != "auto" else next((n for n, e in usable.items() if not isinstance(e, str | None)), "")
+    for name, engine in usable.items():
+        if isinstance(engine, str):
+            yield Finding(name, "missing" if name == chosen else "optional", engine)
+        elif engine is None:
+            absent = "no engine answers" if name == "docker" else "not installed"
+            yield Finding(name, "missing" if name == chosen else "optional", absent, programs.install_hint(name))
+        else:
+            why = _reason(name, wanted) if name == chosen else "not used: the other one is chosen"
+            yield Finding(name, "ok", f"{engine.info.version}, {engine.info.detail}; {why}")
+            engine.close()
+    if not chosen:
+        yield Finding("engine", "missing", "there is none to build with", programs.install_hint("buildah"))
+
+
+def _reason(name: str, wanted: str) -> str:
+    if wanted != "auto":
+        return "used: asked for with --engine"
+    return "used: it answers" if name == "docker" else "used: no Docker engine answers"
+
+
+def _try(name: str, connect: object) -> Engine | str | None:
+    assert callable(connect)
+    try:
+        found: Engine | None = connect()
+    except PkgtoolError as problem:
+        return f"{name} can't be used: {problem.message}"
+    return found
+
+
+def _subordinate_ids() -> Finding:
+    import getpass
+
+    user = getpass.getuser()
+    for file in (Path("/etc/subuid"), Path("/etc/subgid")):
+        lines = file.read_text().splitlines() if file.is_file() else []
+        if not any(line.split(":")[0] in (user, str(os.getuid())) for line in lines):
+            remedy = f"sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 {user}"
+            return Finding("subordinate ids", "missing", f"{user} has none in {file}, so can't build", remedy)
+    return Finding("subordinate ids", "ok", f"{user} has some")
+
+
+def _space(store: Store) -> Finding:
+    place = store.root
+    while not place.exists():
+        place = place.parent
+    free = shutil.disk_usage(place).free
+    detail = f"{store.root}, {free / 1e9:.1f} GB free"
+    if free < _LOW_SPACE:
+        return Finding("store", "missing", f"{detail}: builds may fail", "pkgtool store gc --older-than 1d")
+    return Finding("store", "ok", detail)
