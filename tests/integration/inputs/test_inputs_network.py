@@ -7,13 +7,14 @@ from pathlib import Path
 import pytest
 
 from pkgtool import process
-from pkgtool.inputs.contents import artifacts_of
+from pkgtool.inputs.artifact import Artifact
 from pkgtool.inputs.fetch import Fetcher
+from pkgtool.inputs.go_source import GoProxies
 from pkgtool.inputs.lock import Lock
 from pkgtool.inputs.lock_reader import parse_lock
 from pkgtool.inputs.lock_writer import format_lock
 from pkgtool.inputs.resolve import Resolver, Target
-from pkgtool.inputs.stage import Staging, stage
+from pkgtool.inputs.stage import Staging, artifacts_of, stage
 from pkgtool.model import DebianInput, GoInput, Inputs, Package, TreeSettings
 from pkgtool.oci.store import Store
 from pkgtool.values import Platform
@@ -45,6 +46,12 @@ func main() { println(vsock.CIDHost) }
 """
 
 
+def artifacts(name: str, lock: Lock, settings: TreeSettings, proxies: str = "") -> list[Artifact]:
+    """All that a lock pins, for all its architectures."""
+    archs = lock.debian.request.architectures if lock.debian else ()
+    return artifacts_of(Staging(name, lock, archs, 0), settings, proxies=GoProxies(proxies))
+
+
 def locked(store: Store, directory: Path, inputs: Inputs) -> tuple[Lock, TreeSettings]:
     package = Package(
         name="x",
@@ -71,7 +78,7 @@ def test_debians_own_archive(store: Store, tmp_path: Path) -> None:
     names = {deb.name: deb.architectures for deb in lock.debian.debs if deb.name in ("busybox-static", "netbase")}
     assert names["netbase"] == ("amd64", "arm64")
     with Fetcher(store) as fetcher:
-        fetched = fetcher.fetch(artifacts_of("x", lock, settings, architectures=["amd64"]))
+        fetched = fetcher.fetch(artifacts("x", lock, settings))
     assert {artifact.name for artifact in fetched} >= {"busybox-static", "netbase"}
 
 

@@ -21,7 +21,7 @@ from pkgtool import process
 from pkgtool.cancel import Cancellation
 from pkgtool.errors import ConfigError, InputError, Interrupted, PkgtoolError, Problems
 from pkgtool.events import Event, Note
-from pkgtool.inputs.contents import artifacts_of
+from pkgtool.inputs.artifact import Artifact
 from pkgtool.inputs.fetch import Fetcher
 from pkgtool.inputs.go_source import GoProxies
 from pkgtool.inputs.go_sum import escaped, hash_mod, hash_zip
@@ -30,7 +30,7 @@ from pkgtool.inputs.lock_reader import parse_lock
 from pkgtool.inputs.lock_writer import format_lock
 from pkgtool.inputs.names import date
 from pkgtool.inputs.resolve import NOTHING, Resolver, Target
-from pkgtool.inputs.stage import Staging, stage
+from pkgtool.inputs.stage import Staging, artifacts_of, stage
 from pkgtool.inputs.transfer import Limits
 from pkgtool.model import DebianInput, FileInput, GitInput, GoInput, Inputs, Package, TreeSettings
 from pkgtool.oci.store import Store
@@ -40,6 +40,12 @@ from tests.support.faulty_server import FaultyServer
 
 QUICK = Limits(attempts=2, silence=5, first_wait=0.01)
 SETTINGS = TreeSettings(debian_snapshot="", debian_security_mirror="")
+
+
+def artifacts(name: str, lock: Lock, settings: TreeSettings, proxies: str = "") -> list[Artifact]:
+    """All that a lock pins, for all its architectures."""
+    archs = lock.debian.request.architectures if lock.debian else ()
+    return artifacts_of(Staging(name, lock, archs, 0), settings, proxies=GoProxies(proxies))
 
 
 @pytest.fixture
@@ -321,7 +327,7 @@ def test_a_commit_that_is_gone_names_the_command(store: Store, repository: Path,
     git(repository, "reflog", "expire", "--expire=now", "--all")
     git(repository, "gc", "--prune=now", "--quiet")
     with Fetcher(store, limits=QUICK) as fetcher, pytest.raises(InputError) as caught:
-        fetcher.fetch(artifacts_of("pkg/x", found, SETTINGS))
+        fetcher.fetch(artifacts("pkg/x", found, SETTINGS))
     assert caught.value.hint is not None
     assert "pkgtool lock --update src pkg/x" in caught.value.hint
 
@@ -455,7 +461,7 @@ def test_modules_from_their_origin(
     assert module.zip is not None
     store.input_path(module.zip.digest).unlink()
     with Fetcher(store, limits=QUICK) as fetcher:
-        fetcher.fetch(artifacts_of("x", found, SETTINGS, proxies=GoProxies("direct")))
+        fetcher.fetch(artifacts("x", found, SETTINGS, "direct"))
 
 
 def test_an_origin_without_the_module(
@@ -591,7 +597,7 @@ def test_damage_in_the_store_is_repaired_while_staging(
 ) -> None:
     expected, _ = laid_out(store, everything, tmp_path / "one")
     found, settings, proxies = everything
-    for artifact in artifacts_of("pkg/x", found, settings, proxies=GoProxies(proxies)):
+    for artifact in artifacts("pkg/x", found, settings, proxies):
         path = store.input_path(artifact.digest)
         if path.exists():
             path.write_bytes(bytes(artifact.size))
