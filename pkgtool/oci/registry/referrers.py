@@ -97,7 +97,7 @@ class Referrers:
             except (Refused, RepositoryUnknown):
                 return None
             if reply.status != 200:
-                # An error of the API itself is JSON and may be about this repository alone; a plain 404 is the server's.
+                # The API's own errors are JSON, and may be about this repository alone; a plain 404 is the server's.
                 self._transport.lacks_referrers = reply.status == 404 and not reply.content.lstrip().startswith(b"{")
                 return None
             what = f"the referrers of {subject} in {self._transport.address.host}/{self._name}"
