@@ -1,8 +1,8 @@
-"""Signing and verifying a release of 50 packages on two platforms, against a shell loop of cosign over the same digests.
+"""Signing and verifying 50 packages on two platforms, against a shell loop of cosign over the same digests.
 
     python -m benchmarks.signing [--packages N] [--rounds N]
 
-Everything runs on one registry on loopback, without a network. Both sides do the same in the same run: cosign once a digest
+Everything runs on one registry on loopback, without a network, both sides in the same run: cosign once a digest
 with its key file, as a release script does; pkgtool once in a fresh process, start-up included. pkgtool writes both
 formats where cosign writes one. Must hold: at most a fifth of cosign's time for each. Root is needed (a network
 namespace), or `unshare -rn` around it.
