@@ -128,6 +128,17 @@ class CIFile:
 
 
 @dataclass(frozen=True, slots=True)
+class SigningFile:
+    """How this tree's packages are signed, where the command line does not say."""
+
+    private_key: str = key("key", TEXT, "A private key: a path, or a URI such as pkcs11:… or awskms:….", default="")
+    keyless: bool = key("keyless", BOOLEAN, "Sign as the identity that the surroundings give.", default=False)
+    trust_config: str = key("trust-config", TEXT, "A sigstore instance of one's own (keyless).", default="")
+    signing_config: str = key("signing-config", TEXT, "Where signatures are recorded (with a key).", default="")
+    trusted_root: str = key("trusted-root", TEXT, "The keys of the log, to find one's own records again.", default="")
+
+
+@dataclass(frozen=True, slots=True)
 class TreeFile:
     """pkgtool.yml: the defaults of a tree."""
 
@@ -140,6 +151,8 @@ class TreeFile:
     insecure_registries: tuple[str, ...] = key("insecure-registries", list_of(TEXT), "Plain HTTP.", default=())
     store: str = key("store", TEXT, "The local store; a relative path starts at this file.", default="")
     mirrors: Mapping[str, str] = key("mirrors", map_of(TEXT), "URL prefixes and what replaces them.", default=None)
+    signing: SigningFile = key("signing", struct(SigningFile), default=SigningFile())
+    policy: str = key("policy", TEXT, "What must be true of images that are pulled (policy.yml).", default="")
     ci: CIFile = key("ci", struct(CIFile), default=CIFile())
     debian_mirror: str = key("debian-mirror", TEXT, default="http://deb.debian.org/debian")
     debian_snapshot: str = key("debian-snapshot", TEXT, default="https://snapshot.debian.org/archive/debian")

@@ -6,7 +6,7 @@ from pkgtool.config import typed
 from pkgtool.config.schema import TreeFile
 from pkgtool.config.yaml_reader import Source, locate
 from pkgtool.errors import ConfigError
-from pkgtool.model import CISettings, TreeSettings
+from pkgtool.model import CISettings, SigningSettings, TreeSettings
 from pkgtool.source.trees import SourceTree
 from pkgtool.values import Platform
 
@@ -48,5 +48,13 @@ def read_settings(tree: SourceTree) -> tuple[TreeSettings, list[ConfigError]]:
         debian_snapshot=file.debian_snapshot.rstrip("/"),
         insecure_registries=tuple(file.insecure_registries),
         ci=CISettings(tuple(runners), file.ci.shards),
+        signing=SigningSettings(
+            file.signing.private_key,
+            file.signing.keyless,
+            file.signing.trust_config,
+            file.signing.signing_config,
+            file.signing.trusted_root,
+        ),
+        policy=file.policy,
     )
     return settings, problems

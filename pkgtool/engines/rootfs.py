@@ -91,6 +91,11 @@ def make_rootfs(
     return cleaned
 
 
+def rootfs_maker() -> str:
+    """The program and its version, as provenance names it. Raises `ToolMissing`."""
+    return process.run(["mmdebstrap", "--version"], why=_WHY).text.strip()
+
+
 def _isolation() -> list[str]:
     """The namespaces; all processes in them end with the first one."""
     programs.require("unshare", "it keeps the network away from packages' scripts")
