@@ -6,20 +6,23 @@ import re
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
+from pkgtool.actions.inputs import InputAccess
 from pkgtool.actions.site import Site
 from pkgtool.cancel import Cancellation
 from pkgtool.engines import dockerfile
 from pkgtool.engines.interface import BuildRequest, LineSink, Parent
+from pkgtool.engines.rootfs import RootfsRequest, make_rootfs
 from pkgtool.errors import BuildError, PkgtoolError, StoreError
 from pkgtool.events import StepLog, StepWaiting
 from pkgtool.executor import Outcome, StepResult
 from pkgtool.fingerprint import Fingerprint
-from pkgtool.model import RUNTIME_CONFIG_LABEL, Dependency, Package, Role
+from pkgtool.model import RUNTIME_CONFIG_LABEL, Dependency, Package, Role, Rootfs
 from pkgtool.oci.canonical.config import ImageSpec
 from pkgtool.oci.canonical.image import CanonicalImage, canonicalise
-from pkgtool.oci.canonical.product import Product, from_docker_archive
+from pkgtool.oci.canonical.product import Product, RootfsConfig, from_docker_archive, from_rootfs
 from pkgtool.oci.store import MemoRecord
 from pkgtool.plan.planner import build_key
 from pkgtool.plan.steps import Step
@@ -30,11 +33,23 @@ _LOCAL_HOST = "localhost"
 _TAIL_LINES = 20
 
 
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """What is to be made: a package on a platform, from these images, with this time (seconds since 1970)."""
+
+    package: Package
+    fingerprint: Fingerprint
+    platform: Platform
+    parents: list[tuple[Dependency, Parent]]
+    epoch: int
+
+
 class BuildAction:
     """Builds one package for one platform."""
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: Site, inputs: InputAccess) -> None:
         self._site = site
+        self._inputs = inputs
 
     def __call__(self, step: Step, cancel: Cancellation) -> StepResult:
         """Build, or reuse what another process built in the meantime."""
@@ -57,49 +72,74 @@ class BuildAction:
     # -- the work ---------------------------------------------------------------------------------------
 
     def _make(self, step: Step, platform: Platform, log: LineSink, cancel: Cancellation) -> tuple[CanonicalImage, str]:
-        package, fingerprint = self._site.package(step.package), self._site.fingerprints[step.package]
-        parents = self._parents(package, platform)
+        package = self._site.package(step.package)
+        work = _Work(
+            package=package,
+            fingerprint=self._site.fingerprints[step.package],
+            platform=platform,
+            parents=self._parents(package, platform),
+            epoch=self._inputs.epoch(package),
+        )
         with self._site.store.scratch("build") as scratch:
-            product, made_by, epoch = self._product(package, fingerprint, platform, parents, scratch, log, cancel)
+            product, made_by = self._product(work, scratch, log, cancel)
             cancel.check()
-            spec = ImageSpec(platform, epoch, package.name, _labels(package, fingerprint))
-            candidates = [p.manifest for d, p in parents if d.role is not Role.TOOL]
+            spec = ImageSpec(platform, work.epoch, package.name, _labels(package, work.fingerprint))
+            candidates = [p.manifest for d, p in work.parents if d.role is not Role.TOOL]
             return canonicalise(self._site.store.layout, product, spec, parents=candidates), made_by
 
-    def _product(
-        self,
-        package: Package,
-        fingerprint: Fingerprint,
-        platform: Platform,
-        parents: list[tuple[Dependency, Parent]],
-        scratch: Path,
-        log: LineSink,
-        cancel: Cancellation,
-    ) -> tuple[Product, str, int]:
-        context, epoch = scratch / "context", package.source_date_epoch
-        write_context(self._site.sources, package.context, context, epoch=epoch)
+    def _product(self, work: _Work, scratch: Path, log: LineSink, cancel: Cancellation) -> tuple[Product, str]:
+        """Lay out the context and let an engine work on it: the product, and who made it."""
+        package, context = work.package, scratch / "context"
+        write_context(self._site.sources, package.context, context, epoch=work.epoch)
+        text = "" if package.rootfs else _declare_epoch(context / package.dockerfile)
+        normalise(context, epoch=work.epoch)
+        if package.inputs:
+            self._inputs.stage(package, work.platform, context)
+        archive = scratch / "image.tar"
+        if package.rootfs:
+            self._make_rootfs(work, package.rootfs, context, archive, log, cancel)
+            config = RootfsConfig(package.rootfs.env, package.rootfs.command)
+            return from_rootfs(archive, config), "mmdebstrap"
         engine = self._site.engine
+        engine.build(self._request(work, context), archive, log=log, cancel=cancel)
+        return from_docker_archive(archive, scratch, ran=dockerfile.final_stage_runs(text)), str(engine.info)
+
+    def _request(self, work: _Work, context: Path) -> BuildRequest:
+        package = work.package
         arguments = {
-            **fingerprint.build_args,
-            **{argument_name(d): str(p.reference) for d, p in parents if d.role is not Role.REFERENCE},
-            dockerfile.EPOCH_ARGUMENT: str(epoch),
+            **work.fingerprint.build_args,
+            **{argument_name(d): str(p.reference) for d, p in work.parents if d.role is not Role.REFERENCE},
+            dockerfile.EPOCH_ARGUMENT: str(work.epoch),
         }
-        text = _declare_epoch(context / package.dockerfile)
-        normalise(context, epoch=epoch)
-        request = BuildRequest(
-            title=f"{package.name} {platform}",
+        return BuildRequest(
+            title=f"{package.name} {work.platform}",
             context=context,
             dockerfile=package.dockerfile,
-            platform=platform,
+            platform=work.platform,
             build_args=arguments,
-            parents=tuple(parent for _, parent in parents),
+            parents=tuple(parent for _, parent in work.parents),
             network=package.network,
             use_cache=package.cache and package.name not in self._site.rebuild,
-            epoch=epoch,
+            epoch=work.epoch,
         )
-        archive = scratch / "image.tar"
-        engine.build(request, archive, log=log, cancel=cancel)
-        return from_docker_archive(archive, scratch, ran=dockerfile.final_stage_runs(text)), str(engine.info), epoch
+
+    def _make_rootfs(
+        self, work: _Work, rootfs: Rootfs, context: Path, output: Path, log: LineSink, cancel: Cancellation
+    ) -> None:
+        lock = self._inputs.lock(work.package).debian
+        if lock is None:
+            raise BuildError(f"{work.package.name} is a root file system without Debian packages")
+        request = RootfsRequest(
+            title=f"{work.package.name} {work.platform}",
+            platform=work.platform,
+            lock=lock,
+            rootfs=rootfs,
+            repository=context / "inputs" / "debian",
+            setup=context / rootfs.setup if rootfs.setup else None,
+            epoch=work.epoch,
+        )
+        with self._site.store.scratch("rootfs") as scratch:
+            make_rootfs(request, output, scratch, log=log, cancel=cancel)
 
     def _parents(self, package: Package, platform: Platform) -> list[tuple[Dependency, Parent]]:
         """The images that this one may be FROM, as they are in the store."""

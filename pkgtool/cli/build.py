@@ -20,6 +20,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     options.add_packages(parser)
     parser.add_argument("--dry-run", action="store_true", help="show the plan and do nothing")
     parser.add_argument("--force", action="store_true", help="build the named packages anew, without any cache")
+    parser.add_argument("--offline", action="store_true", help="fetch nothing: all inputs must be in the store")
+    options.add_registry_options(parser)
     options.add_tag_options(parser)
 
 
@@ -36,7 +38,14 @@ def run(parsed: argparse.Namespace) -> int:
 
     events = sink_for(options.progress_mode(parsed), verbosity=parsed.verbose)
     with cancellable() as cancel:
-        report = build(run_options(parsed), parsed.packages, rebuild=parsed.force, events=events, cancel=cancel)
+        report = build(
+            run_options(parsed),
+            parsed.packages,
+            rebuild=parsed.force,
+            offline=parsed.offline,
+            events=events,
+            cancel=cancel,
+        )
     options.emit(build_report.as_json(report) if parsed.json else build_report.as_table(report))
     if report.results.good:
         return ExitCode.OK

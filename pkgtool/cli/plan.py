@@ -23,8 +23,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(parsed: argparse.Namespace) -> int:
     from pkgtool.cli.run_options import run_options
     from pkgtool.report import plan_report
-    from pkgtool.workflows.build import make_plan
+    from pkgtool.workflows.planned import make_plan
 
-    tree, plan, _ = make_plan(run_options(parsed), parsed.packages, rebuild=parsed.force)
-    options.emit(plan_report.as_json(tree, plan) if parsed.json else plan_report.as_text(tree, plan))
+    planned = make_plan(run_options(parsed), parsed.packages, rebuild=parsed.force)
+    write = plan_report.as_json if parsed.json else plan_report.as_text
+    options.emit(write(planned.tree, planned.plan))
     return ExitCode.OK

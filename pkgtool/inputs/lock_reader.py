@@ -64,10 +64,11 @@ def lock_date(content: bytes) -> datetime | None:
 
 
 def _lock(top: Value) -> Lock:
-    fields = top.fields(["format"], ["date", "debian", "files", "git", "go"])
-    if "format" in fields and fields["format"].text() != str(FORMAT):
-        fields["format"].problem(f"this pkgtool reads format {FORMAT}", "use the pkgtool that wrote it")
+    written_as = top.peek("format")
+    if written_as is not None and written_as.text() != str(FORMAT):
+        written_as.problem(f"this pkgtool reads format {FORMAT}", "use the pkgtool that wrote it")
         return Lock()
+    fields = top.fields(["format"], ["date", "debian", "files", "git", "go"])
     return Lock(
         date=_date(fields),
         debian=_debian(fields["debian"]) if "debian" in fields else None,

@@ -10,11 +10,13 @@ from pathlib import Path
 from pkgtool.inputs import names
 from pkgtool.inputs.lock import ALL, FORMAT, Content, Deb, DebianLock, GoLock, GoModule, Lock, LockedFile, LockedGit
 from pkgtool.oci import files
+from pkgtool.values import Digest
 
 _HEAD = """\
 # Written by 'pkgtool lock': every input of this package, by hash. Not to be edited by hand.
 """
-_PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_./+~@%-]*\Z|[0-9a-f]{40}\Z|[0-9a-f]{64}\Z|[1-9][0-9]*\Z|0\Z")
+_PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_./+~@%-]*\Z")
+_NUMBER = re.compile(r"[0-9]+(?:e[0-9]+)?\Z")
 _SPECIAL = frozenset("true false yes no null on off y n".split())
 
 
@@ -54,7 +56,7 @@ def _debian(debian: DebianLock) -> Iterator[str]:
     yield f"names: {_list(sorted(request.packages))}"
     yield f"architectures: {_list(request.architectures)}"
     if request.parents:
-        yield f"parents: {_flow({name: digest.hex for name, digest in request.parents})}"
+        yield f"parents: {_flow({name: _hex(digest) for name, digest in request.parents})}"
     yield "archives:"
     for archive in debian.archives:
         yield "  - " + _flow(
@@ -62,7 +64,7 @@ def _debian(debian: DebianLock) -> Iterator[str]:
                 "name": archive.name,
                 "suite": archive.suite,
                 "date": names.format_date(archive.date),
-                "inrelease": archive.inrelease.hex,
+                "inrelease": _hex(archive.inrelease),
             }
         )
     yield "debs:" if debian.debs else "debs: []"
@@ -84,7 +86,7 @@ def _deb(deb: Deb, architectures: tuple[str, ...]) -> dict[str, str]:
 
 
 def _content(content: Content, prefix: str = "") -> dict[str, str]:
-    return {f"{prefix}size": str(content.size), f"{prefix}sha256": content.digest.hex}
+    return {f"{prefix}size": _Raw(str(content.size)), f"{prefix}sha256": _hex(content.digest)}
 
 
 def _file(file: LockedFile) -> dict[str, str]:
@@ -93,7 +95,7 @@ def _file(file: LockedFile) -> dict[str, str]:
         "name": request.name,
         "url": request.url,
         **({"mirrors": _list(request.mirrors)} if request.mirrors else {}),
-        **({"given": request.sha256} if request.sha256 else {}),
+        **({"given": _digits(request.sha256)} if request.sha256 else {}),
         **({"signature": request.signature} if request.signature else {}),
         **({"keyring": request.keyring} if request.keyring else {}),
         **({"date": names.format_date(file.date)} if file.date else {}),
@@ -106,14 +108,14 @@ def _git(git: LockedGit) -> dict[str, str]:
         "name": git.request.name,
         "url": git.request.url,
         "ref": git.request.ref,
-        "commit": git.commit,
+        "commit": _digits(git.commit),
         **({"date": names.format_date(git.date)} if git.date else {}),
         **_content(git.content),
     }
 
 
 def _go(go: GoLock) -> Iterator[str]:
-    yield f"sums: {_flow({path: digest.hex for path, digest in sorted(go.sums)})}"
+    yield f"sums: {_flow({path: _hex(digest) for path, digest in sorted(go.sums)})}"
     yield "modules:" if go.modules else "modules: []"
     for module in sorted(go.modules, key=lambda module: (module.module, module.version)):
         yield f"  - {_flow(_module(module))}"
@@ -149,12 +151,22 @@ def _flow(entry: Mapping[str, str]) -> str:
     return "{" + ", ".join(f"{_scalar(name)}: {_scalar(value)}" for name, value in entry.items()) + "}"
 
 
+def _hex(digest: Digest) -> str:
+    """A digest's digits, without its algorithm."""
+    return _digits(digest.hex)
+
+
+def _digits(text: str) -> str:
+    """Hexadecimal digits: plain, unless another reader might take them for a number."""
+    return text if _NUMBER.match(text) else _Raw(text)
+
+
 def _list(values: tuple[str, ...] | list[str]) -> _Raw:
     return _Raw("[" + ", ".join(_scalar(value) for value in values) + "]")
 
 
 def _scalar(text: str) -> str:
-    """Plain where no reader can take it for anything but text (or a whole number), else in double quotes."""
+    """Plain where no reader can take it for anything but text, else in double quotes."""
     if isinstance(text, _Raw):
         return text
     if _PLAIN.match(text) and text.lower() not in _SPECIAL:

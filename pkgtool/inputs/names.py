@@ -5,6 +5,7 @@ Most of them become file names when inputs are laid out, so nothing that could l
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -13,7 +14,7 @@ from pkgtool.inputs.lock import Content
 from pkgtool.values import Digest
 
 _DIGITS = re.compile(r"(?:0|[1-9][0-9]{0,15})\Z")
-_TIME = "%Y-%m-%dT%H:%M:%SZ"
+_TIME = re.compile(r"[0-9]{4}(?:-[0-9]{2}){2}T[0-9]{2}(?::[0-9]{2}){2}Z\Z", re.ASCII)
 
 
 Check = Callable[[str], str]
@@ -52,8 +53,11 @@ _module = _matching(r"[A-Za-z0-9_~-][A-Za-z0-9._~-]*(?:/[A-Za-z0-9_~-][A-Za-z0-9
 
 def relative_path(text: str) -> str:
     """A path that stays below where it starts."""
-    if ".." in text.split("/"):
+    parts = text.split("/")
+    if ".." in parts:
         raise ValueError(f"{text!r} leaves its directory")
+    if "." in parts:
+        raise ValueError(f"{text!r} is not the plain form of a path")
     return _path(text)
 
 
@@ -93,15 +97,15 @@ def size(text: str) -> int:
 
 def date(text: str) -> datetime:
     """A moment in UTC such as 2026-09-12T07:55:41Z."""
-    try:
-        return datetime.strptime(text, _TIME).replace(tzinfo=UTC)
-    except ValueError as error:
-        raise ValueError(f"{text!r} is not a time such as 2026-09-12T07:55:41Z") from error
+    if _TIME.match(text):
+        with contextlib.suppress(ValueError):
+            return datetime.fromisoformat(text.removesuffix("Z")).replace(tzinfo=UTC)
+    raise ValueError(f"{text!r} is not a time such as 2026-09-12T07:55:41Z")
 
 
 def format_date(moment: datetime) -> str:
     """The inverse of `date`."""
-    return moment.astimezone(UTC).strftime(_TIME)
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 NO_DIGEST = Digest("sha256", "0" * 64)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from yaml import Mark, Node
 
 T = TypeVar("T")
+_MAX_DEPTH = 30
 
 
 @dataclass(slots=True)
@@ -53,6 +54,7 @@ def compose(content: bytes, document: Document) -> Node | None:
         return None
     document.lines = text.splitlines()
     try:
+        _check_depth(text)
         node: Node | None = yaml.compose(text, Loader=yaml.CSafeLoader)
     except yaml.MarkedYAMLError as error:
         document.problem(f"not YAML: {error.problem or error.context}", error.problem_mark or error.context_mark)
@@ -63,6 +65,21 @@ def compose(content: bytes, document: Document) -> Node | None:
             document.problem("the file is empty", None)
         return node
     return None
+
+
+def _check_depth(text: str) -> None:
+    """Raise `ValueError` for a text that nests deeper than any lock: composing it would exhaust the C stack."""
+    import yaml
+
+    depth = 0
+    for event in yaml.parse(text, Loader=yaml.CSafeLoader):
+        kind = type(event)
+        if kind is yaml.MappingStartEvent or kind is yaml.SequenceStartEvent:
+            depth += 1
+            if depth > _MAX_DEPTH:
+                raise ValueError(f"it nests more than {_MAX_DEPTH} deep")
+        elif kind is yaml.MappingEndEvent or kind is yaml.SequenceEndEvent:
+            depth -= 1
 
 
 class Value:
@@ -134,6 +151,16 @@ class Value:
             seen[name] = key.start_mark.line + 1
             yield name, Value(node, self._document, name, key.start_mark)
 
+    def peek(self, name: str) -> Value | None:
+        """One value of a mapping, before anything else of it is looked at."""
+        import yaml
+
+        if isinstance(self._node, yaml.MappingNode):
+            for key, node in self._node.value:
+                if isinstance(key, yaml.ScalarNode) and key.value == name:
+                    return Value(node, self._document, name, key.start_mark)
+        return None
+
     def fields(self, required: Iterable[str], optional: Iterable[str] = ()) -> Mapping[str, Value]:
         """The values of a mapping with known names; unknown and missing ones are problems."""
         needed = set(required)
@@ -151,10 +178,6 @@ class Value:
         if missing and len(self._document.problems) == before:
             self.problem(f"{', '.join(missing)} missing")
         return found
-
-    def complete(self, found: Mapping[str, Value], required: Iterable[str]) -> bool:
-        """Whether all required names were found (what is missing has been recorded)."""
-        return all(name in found for name in required)
 
 
 def root(content: bytes, document: Document) -> Value | None:

@@ -50,6 +50,11 @@ class _Placed:
         return f"{parent}/.{name}.tar" if self.tree else self.path
 
 
+def artifacts_of(staging: Staging, settings: TreeSettings, *, proxies: GoProxies | None = None) -> list[Artifact]:
+    """All that `stage` will need, to be fetched before."""
+    return [entry.artifact for entry in _placed(staging, settings, proxies or GoProxies())]
+
+
 def stage(
     staging: Staging,
     context: Path,

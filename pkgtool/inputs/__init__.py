@@ -1,0 +1,1 @@
+"""What a package takes from outside the tree: asked for in build.yml, pinned in inputs.lock, fetched by hash."""

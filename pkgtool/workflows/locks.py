@@ -1,0 +1,154 @@
+"""Locks: write them, check them, and read those that a build needs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pkgtool.cancel import Cancellation
+from pkgtool.errors import ConfigError, Location, PkgtoolError, raise_all
+from pkgtool.events import Note, Sink
+from pkgtool.graph import in_order
+from pkgtool.inputs.fetch import Fetcher
+from pkgtool.inputs.go_source import GoProxies
+from pkgtool.inputs.lock import Lock
+from pkgtool.inputs.lock_diff import changes, render
+from pkgtool.inputs.lock_reader import read_lock
+from pkgtool.inputs.lock_writer import format_lock, write_lock
+from pkgtool.inputs.mirrors import VARIABLE, mirrors
+from pkgtool.inputs.request import request_of, staleness
+from pkgtool.inputs.resolve import NOTHING, Resolver, Target
+from pkgtool.model import Package, Role, Workspace
+from pkgtool.oci.store import Store
+from pkgtool.workflows.options import RunOptions
+from pkgtool.workflows.tree import open_store, open_workspace
+
+
+@dataclass(frozen=True, slots=True)
+class LockChange:
+    """What locking did to one package's lock; `difference` is empty if it stayed as it was."""
+
+    package: str
+    path: str
+    difference: str
+
+
+def read_locks(workspace: Workspace, names: Iterable[str]) -> dict[str, Lock]:
+    """The locks of those packages that have inputs, each checked to answer what its build.yml asks.
+
+    Raises `ConfigError` or `Problems` for missing and stale ones, all at once.
+    """
+    locks: dict[str, Lock] = {}
+    problems: list[PkgtoolError] = []
+    for name in in_order(workspace.packages, names):
+        package = workspace.packages[name]
+        if not package.inputs:
+            continue
+        found = _read(workspace, package)
+        reasons = _staleness(workspace, package, found, locks)
+        if found is not None:
+            locks[name] = found
+        if reasons:
+            problems.append(_stale(package, reasons))
+    raise_all(problems)
+    return locks
+
+
+def lock(
+    options: RunOptions,
+    arguments: Sequence[str],
+    *,
+    update: Sequence[str] | None = (),
+    events: Sink,
+    cancel: Cancellation,
+) -> list[LockChange]:
+    """Resolve and write the locks of packages and of what they are FROM.
+
+    `update` names what may move; None lets everything move. Raises `InputError`, `ConfigError`, `UsageError`.
+    """
+    workspace, names = open_workspace(options, arguments)
+    store = open_store(options, workspace)
+    moving = None if update is None else frozenset(update)
+    result: list[LockChange] = []
+    locks: dict[str, Lock] = {}
+    fetcher = make_fetcher(store, workspace, events=events, cancel=cancel)
+    resolver = Resolver(fetcher, workspace.settings, proxies=GoProxies.of(os.environ))
+    with store.in_use(cancel=cancel), fetcher, resolver:
+        for name in in_order(workspace.packages, names):
+            package = workspace.packages[name]
+            if package.inputs:
+                cancel.check()
+                events(Note("info", f"locking {name}"))
+                previous = _read(workspace, package)
+                target = _target(workspace, package, locks)
+                locks[name] = resolver.resolve(target, previous=previous, update=moving if name in names else NOTHING)
+                result.append(_write(workspace, package, previous, locks[name]))
+    return result
+
+
+def check(options: RunOptions, arguments: Sequence[str]) -> tuple[str, ...]:
+    """The packages whose locks were checked. Raises as `read_locks` does."""
+    workspace, names = open_workspace(options, arguments)
+    return tuple(read_locks(workspace, names))
+
+
+def make_fetcher(
+    store: Store, workspace: Workspace, *, offline: bool = False, events: Sink, cancel: Cancellation
+) -> Fetcher:
+    """A fetcher with the mirrors of the tree and of the environment."""
+    rules = mirrors(workspace.settings.mirrors, os.environ.get(VARIABLE, ""))
+    return Fetcher(store, mirrors=rules, offline=offline, events=events, cancel=cancel)
+
+
+def _directory(workspace: Workspace, package: Package) -> Path:
+    return Path(workspace.root) / package.path
+
+
+def _target(workspace: Workspace, package: Package, locks: dict[str, Lock]) -> Target:
+    parents = _parents(workspace, package, locks)
+    return Target(package, _directory(workspace, package), parents, package.platforms)
+
+
+def _read(workspace: Workspace, package: Package) -> Lock | None:
+    return read_lock(Path(workspace.root) / package.lock_path, shown_as=package.lock_path)
+
+
+def _parents(workspace: Workspace, package: Package, locks: dict[str, Lock]) -> list[tuple[str, Lock]]:
+    """The locks of what the package is FROM, directly or not, farthest first."""
+    own = {d.name for d in package.dependencies if d.role is Role.PACKAGE}
+    pending = list(own)
+    while pending:
+        other = workspace.packages[pending.pop()]
+        new = {d.name for d in other.dependencies if d.role is Role.PACKAGE} - own
+        own |= new
+        pending += new
+    return [(name, locks[name]) for name in in_order(workspace.packages, own) if name in own and name in locks]
+
+
+def _staleness(workspace: Workspace, package: Package, found: Lock | None, locks: dict[str, Lock]) -> tuple[str, ...]:
+    request = request_of(
+        package,
+        _parents(workspace, package, locks),
+        workspace.settings,
+        package.platforms,
+        _directory(workspace, package),
+    )
+    return staleness(found, request)
+
+
+def _stale(package: Package, reasons: Sequence[str]) -> ConfigError:
+    return ConfigError(
+        f"the lock of {package.name} does not answer what {package.build_file} asks for",
+        location=Location(package.lock_path),
+        details=reasons,
+        hint=f"pkgtool lock {package.name}",
+    )
+
+
+def _write(workspace: Workspace, package: Package, previous: Lock | None, found: Lock) -> LockChange:
+    path = Path(workspace.root) / package.lock_path
+    if previous is None or format_lock(previous) != format_lock(found):
+        write_lock(path, found)
+    return LockChange(package.name, package.lock_path, render(changes(previous, found)))
