@@ -22,7 +22,10 @@ _ARCHITECTURES = frozenset(
     "386 amd64 arm arm64 loong64 mips mips64 mips64le mipsle ppc64 ppc64le riscv64 s390x wasm".split()
 )
 _DEFAULT_ARCHES = ("amd64", "arm64", "riscv64")
-_ARGUMENT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_%]*\Z")
+# What a tag must have room for: the hash of a dirty tree, and an architecture.
+_LONGEST_HASH = "0" * 40 + "-dirty-0000000"
+_LONGEST_SUFFIX = "-mips64le"
+_ARGUMENT_NAME = re.compile(r"[A-Za-z_%][A-Za-z0-9_%]*\Z")
 
 KeyPath = tuple[str | int, ...]
 
@@ -72,6 +75,11 @@ def _platform(arch: str) -> Platform | None:
     except ValueError:
         return None
     return platform if platform.arch in _ARCHITECTURES else None
+
+
+def _climbs(path: str) -> bool:
+    """Whether a normalised relative path leads out of where it starts."""
+    return path == ".." or path.startswith("../")
 
 
 class PackageReader:
@@ -153,8 +161,8 @@ class PackageReader:
 
     def _tag(self, template: str) -> str:
         template = self._overrides.tag or template or tag_template.DEFAULT
-        rendered = "" if template == tag_template.DEFAULT else tag_template.render(template, "0" * 40)
-        if rendered and ("{{" in rendered or not is_tag(rendered)):
+        rendered = "" if template == tag_template.DEFAULT else tag_template.render(template, _LONGEST_HASH)
+        if rendered and ("{{" in rendered or not is_tag(rendered + _LONGEST_SUFFIX)):
             hint = "letters, digits, . _ - and the field {{.Hash}}"
             self._problem(f"the tag template {template!r} gives no valid tag", ("tag",), hint)
         return template
@@ -182,7 +190,7 @@ class PackageReader:
                 continue
             path = posixpath.normpath(posixpath.join(self._path, source))
             target = posixpath.normpath(f"/{destination}").strip("/")
-            if source.startswith("/") or posixpath.normpath(posixpath.join(self._prefix, path)).startswith("../"):
+            if source.startswith("/") or _climbs(posixpath.normpath(posixpath.join(self._prefix, path))):
                 self._problem(f"the extra source {source!r} leaves the repository", where)
             elif ".." in destination.split("/"):
                 self._problem(f"the destination {destination!r} leaves the build context", where)
@@ -232,15 +240,15 @@ class PackageReader:
         return self._tree.is_file(posixpath.join(self._path, path))
 
     def _build_args(self, lines: Sequence[str], references: list[Reference]) -> tuple[BuildArg, ...]:
+        """One argument a line; those that refer to packages get their values when the references are resolved."""
         result = []
         for position, line in enumerate(lines):
             where = ("buildArgs", position)
             name, equals, value = line.partition("=")
+            result.append(BuildArg(name, value))
             if not equals or not _ARGUMENT_NAME.match(name):
                 self._problem(f"{line!r} is not of the form NAME=VALUE", where)
-            elif not value.startswith("@lkt:"):
-                result.append(BuildArg(name, value))
-            else:
+            elif value.startswith("@lkt:"):
                 reference = self._linuxkit_reference(name, value.removeprefix("@lkt:"), where)
                 if reference:
                     references.append(reference)

@@ -11,9 +11,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pkgtool.config.typed import BOOLEAN, INTEGER, TEXT, TEXT_OR_INTEGER, Fields, Key, Kind, fields_of, list_of, map_of
+from pkgtool.config.typed import (
+    BOOLEAN,
+    INTEGER,
+    TEXT,
+    TEXT_OR_INTEGER,
+    Fields,
+    Key,
+    Kind,
+    fields_of,
+    list_of,
+    map_of,
+    unsigned,
+)
 
 _GO_ESCAPES = {ord(character): f"\\u{ord(character):04x}" for character in "&<>\u2028\u2029"}
+_UINT16, _UINT32, _UINT64 = unsigned(16), unsigned(32), unsigned(64)
 _ZEROS: Mapping[str, Any] = {INTEGER.name: 0, BOOLEAN.name: False, TEXT.name: ""}
 
 
@@ -75,9 +88,9 @@ def _zero(kind: Kind) -> Any:
 
 
 _ID_MAPPING = _struct(
-    _always("containerid", INTEGER, "containerID"),
-    _always("hostid", INTEGER, "hostID"),
-    _always("size", INTEGER),
+    _always("containerid", _UINT32, "containerID"),
+    _always("hostid", _UINT32, "hostID"),
+    _always("size", _UINT32),
 )
 _MOUNT = _struct(
     _always("destination", TEXT),
@@ -107,18 +120,18 @@ _MEMORY = _struct(
     _pointer("swap", INTEGER),
     _pointer("kernel", INTEGER),
     _pointer("kerneltcp", INTEGER, "kernelTCP"),
-    _pointer("swappiness", INTEGER),
+    _pointer("swappiness", _UINT64),
     _pointer("disableoomkiller", BOOLEAN, "disableOOMKiller"),
     _pointer("usehierarchy", BOOLEAN, "useHierarchy"),
     _pointer("checkbeforeupdate", BOOLEAN, "checkBeforeUpdate"),
 )
 _CPU = _struct(
-    _pointer("shares", INTEGER),
+    _pointer("shares", _UINT64),
     _pointer("quota", INTEGER),
-    _pointer("burst", INTEGER),
-    _pointer("period", INTEGER),
+    _pointer("burst", _UINT64),
+    _pointer("period", _UINT64),
     _pointer("realtimeruntime", INTEGER, "realtimeRuntime"),
-    _pointer("realtimeperiod", INTEGER, "realtimePeriod"),
+    _pointer("realtimeperiod", _UINT64, "realtimePeriod"),
     _value("cpus", TEXT),
     _value("mems", TEXT),
     _pointer("idle", INTEGER),
@@ -132,16 +145,16 @@ _BLOCK_DEVICE = _struct(
 )
 _WEIGHT_DEVICE = _struct(
     _embedded("linuxblockiodevice", _BLOCK_DEVICE),
-    _pointer("weight", INTEGER),
-    _pointer("leafweight", INTEGER, "leafWeight"),
+    _pointer("weight", _UINT16),
+    _pointer("leafweight", _UINT16, "leafWeight"),
 )
 _THROTTLE_DEVICE = _struct(
     _embedded("linuxblockiodevice", _BLOCK_DEVICE),
-    _always("rate", INTEGER),
+    _always("rate", _UINT64),
 )
 _BLOCK_IO = _struct(
-    _pointer("weight", INTEGER),
-    _pointer("leafweight", INTEGER, "leafWeight"),
+    _pointer("weight", _UINT16),
+    _pointer("leafweight", _UINT16, "leafWeight"),
     _value("weightdevice", list_of(_WEIGHT_DEVICE), "weightDevice"),
     _value("throttlereadbpsdevice", list_of(_THROTTLE_DEVICE), "throttleReadBpsDevice"),
     _value("throttlewritebpsdevice", list_of(_THROTTLE_DEVICE), "throttleWriteBpsDevice"),
@@ -150,19 +163,19 @@ _BLOCK_IO = _struct(
 )
 _HUGEPAGE_LIMIT = _struct(
     _always("pagesize", TEXT, "pageSize"),
-    _always("limit", INTEGER),
+    _always("limit", _UINT64),
 )
 _INTERFACE_PRIORITY = _struct(
     _always("name", TEXT),
-    _always("priority", INTEGER),
+    _always("priority", _UINT32),
 )
 _NETWORK = _struct(
-    _pointer("classid", INTEGER, "classID"),
+    _pointer("classid", _UINT32, "classID"),
     _value("priorities", list_of(_INTERFACE_PRIORITY)),
 )
 _RDMA = _struct(
-    _pointer("hcahandles", INTEGER, "hcaHandles"),
-    _pointer("hcaobjects", INTEGER, "hcaObjects"),
+    _pointer("hcahandles", _UINT32, "hcaHandles"),
+    _pointer("hcaobjects", _UINT32, "hcaObjects"),
 )
 _RESOURCES = _struct(
     _value("devices", list_of(_DEVICE_RULE)),
