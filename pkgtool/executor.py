@@ -24,15 +24,18 @@ class Outcome(StrEnum):
     """How a step ended."""
 
     BUILT = "built"
+    PULLED = "pulled"
     REUSED = "reused"
     DONE = "done"
+    PUSHED = "pushed"
+    UNCHANGED = "unchanged"
     FAILED = "failed"
     BLOCKED = "blocked"
     CANCELLED = "cancelled"
 
     @property
     def good(self) -> bool:
-        return self in (Outcome.BUILT, Outcome.REUSED, Outcome.DONE)
+        return self not in (Outcome.FAILED, Outcome.BLOCKED, Outcome.CANCELLED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,8 @@ class StepResult:
     error: PkgtoolError | None = None
     log: str = ""
     """The path of the whole log, if there is one."""
+    sent: int = 0
+    """Bytes that went over the network."""
 
 
 Action = Callable[[Step, Cancellation], StepResult]

@@ -181,6 +181,14 @@ class Package:
 
 
 @dataclass(frozen=True, slots=True)
+class CISettings:
+    """How a CI system runs the tree: a runner label for each platform, and jobs per wave and platform at most."""
+
+    runners: tuple[tuple[Platform, str], ...] = ()
+    shards: int = 4
+
+
+@dataclass(frozen=True, slots=True)
 class TreeSettings:
     """pkgtool.yml: the defaults of a whole tree. All of it may be absent."""
 
@@ -199,6 +207,7 @@ class TreeSettings:
     """Where SUITE-security comes from; empty leaves security updates to the next point release."""
     debian_security_snapshot: str = "https://snapshot.debian.org/archive/debian-security"
     insecure_registries: tuple[str, ...] = ()
+    ci: CISettings = CISettings()
 
 
 @dataclass(frozen=True, slots=True)

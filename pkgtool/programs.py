@@ -36,6 +36,11 @@ _ALL = (
     Program("docker", "docker.io", "talks to a Docker engine"),
     Program("qemu-system-x86_64", "qemu-system-x86", "boots kernels in tests"),
     Program("qemu-system-aarch64", "qemu-system-arm", "boots arm64 kernels in tests"),
+    Program("busybox", "busybox-static", "is the first program in a booted kernel"),
+    Program("sbsign", "sbsigntool", "signs kernels for Secure Boot"),
+    Program("sbattach", "sbsigntool", "attaches Secure Boot signatures"),
+    Program("sbverify", "sbsigntool", "checks Secure Boot signatures"),
+    Program("zstd", "zstd", "unpacks kernels"),
     Program("ssh", "openssh-client", "reaches remote builders"),
     Program("diffoscope", "diffoscope-minimal", "explains differences inside files"),
 )

@@ -3,12 +3,12 @@
 # that has the compiler. It needs no network and no private key; what it writes depends on its inputs alone, not on
 # the directory, the time, the user, the language or the number of jobs.
 #
-#   KERNEL_CONTEXT     directory with build/, config/, patches/ and the certificate (default: the parent of this file's)
+#   KERNEL_CONTEXT     directory with config/ (default: the parent of this file's)
 #   KERNEL_SOURCE      a tarball, a Debian linux-source package, or a directory with the tree
 #   KERNEL_VERSION     what the source must say it is, such as 6.1.192
 #   KERNEL_FRAGMENTS   configuration fragments in order, such as "base small tg3 security signing-sha256"
 #   KERNEL_PATCHES     directory of patches, applied in the order of their names (default: none)
-#   KERNEL_CERTIFICATE PEM certificate of the key that modules will be signed with
+#   KERNEL_CERTIFICATE certificate of the key that modules will be signed with, PEM or DER
 #   KERNEL_ARCH        amd64 or arm64
 #   KERNEL_COMPILER    gcc-12, gcc-14, … (without its prefix)
 #   KERNEL_SOURCE_INFO one line for kernel-source-info: where the source comes from, and its hash

@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from keyword import iskeyword
 from types import ModuleType
 
 from pkgtool import __version__
@@ -15,6 +16,13 @@ from pkgtool.errors import EXIT_CODE_MEANINGS, ExitCode, PkgtoolError, UsageErro
 
 COMMANDS = {
     "build": "build packages and what they depend on",
+    "push": "publish what the current tags name, building what is missing",
+    "pull": "bring published images into the store",
+    "manifest": "what is published of packages, per platform",
+    "release": "point a release tag of every package at its index",
+    "promote": "copy a release to another registry",
+    "export": "copy a release into a directory or archive",
+    "import": "copy an exported release into a registry",
     "lock": "pin the inputs of packages, or check their locks",
     "fetch": "bring locked inputs into the store",
     "plan": "the steps that build would do, and why each",
@@ -22,6 +30,8 @@ COMMANDS = {
     "list": "the packages of the tree",
     "graph": "the dependency graph",
     "why": "what moved a package's tag",
+    "reproduce": "rebuild elsewhere and compare the digests",
+    "ci": "the jobs of a CI run, and why a package is among them",
     "store": "the local store: path, ls, verify, gc, export",
     "doctor": "what is installed, which engine would be used, what is missing",
 }
@@ -31,6 +41,7 @@ examples:
   pkgtool build                              build the whole tree for this machine
   pkgtool build pkg/getty                    build one package and what it depends on
   GOARCH=arm64 pkgtool build pkg/vsudd       build for another architecture
+  pkgtool push --registry localhost:5000     publish the tree
   pkgtool why getty --against v1.0           what changed its tag since v1.0
   pkgtool show-tag --json getty              the fingerprint behind a tag
 """
@@ -81,7 +92,8 @@ def _dispatch(given: list[str]) -> int:
 
 def load(name: str) -> ModuleType:
     """The module of a command."""
-    return import_module(f"pkgtool.cli.{name.replace('-', '_')}")
+    module = name.replace("-", "_")
+    return import_module(f"pkgtool.cli.{module}_" if iskeyword(module) else f"pkgtool.cli.{module}")
 
 
 def help_text() -> str:

@@ -95,6 +95,19 @@ def add_tag_options(parser: argparse.ArgumentParser) -> None:
     network.add_argument("--nonetwork", action="store_false", dest="network", help="take the network from build steps")
 
 
+def add_registry_options(parser: argparse.ArgumentParser, *, pulling: bool = True) -> None:
+    """Add where images are published, and for commands that may build, how that is used."""
+    group = parser.add_argument_group("registry")
+    group.add_argument("--registry", default="", metavar="HOST[/PREFIX]", help="instead of pkgtool.yml's registry")
+    if pulling:
+        group.add_argument(
+            "--no-pull", action="store_false", dest="pull", help="build also what the registry has under the tag"
+        )
+        group.add_argument(
+            "--registry-optional", action="store_true", help="if the registry can't answer, warn and build"
+        )
+
+
 def command_position(arguments: Sequence[str]) -> int | None:
     """Where the command's name stands; None if there is none."""
     position = 0

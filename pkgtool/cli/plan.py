@@ -25,6 +25,7 @@ def run(parsed: argparse.Namespace) -> int:
     from pkgtool.report import plan_report
     from pkgtool.workflows.build import make_plan
 
-    tree, plan, _ = make_plan(run_options(parsed), parsed.packages, rebuild=parsed.force)
-    options.emit(plan_report.as_json(tree, plan) if parsed.json else plan_report.as_text(tree, plan))
+    planned = make_plan(run_options(parsed), parsed.packages, rebuild=parsed.force)
+    write = plan_report.as_json if parsed.json else plan_report.as_text
+    options.emit(write(planned.tree, planned.plan))
     return ExitCode.OK

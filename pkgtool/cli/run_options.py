@@ -24,6 +24,9 @@ def run_options(parsed: argparse.Namespace) -> RunOptions:
         jobs=parsed.jobs,
         keep_going=parsed.keep_going,
         store=parsed.store,
+        registry=given.get("registry", ""),
+        pull=given.get("pull", True),
+        registry_optional=given.get("registry_optional", False),
         overrides=Overrides(
             org=parsed.org,
             tag=given.get("tag"),

@@ -120,6 +120,14 @@ class BuildFile:
 
 
 @dataclass(frozen=True, slots=True)
+class CIFile:
+    """How a CI system runs this tree."""
+
+    runners: Mapping[str, str] = key("runners", map_of(TEXT), "The runner label for each platform.", default=None)
+    shards: int = key("shards", INTEGER, "How many jobs at most share a wave and platform.", default=4, minimum=1)
+
+
+@dataclass(frozen=True, slots=True)
 class TreeFile:
     """pkgtool.yml: the defaults of a tree."""
 
@@ -132,5 +140,6 @@ class TreeFile:
     insecure_registries: tuple[str, ...] = key("insecure-registries", list_of(TEXT), "Plain HTTP.", default=())
     store: str = key("store", TEXT, "The local store; a relative path starts at this file.", default="")
     mirrors: Mapping[str, str] = key("mirrors", map_of(TEXT), "URL prefixes and what replaces them.", default=None)
+    ci: CIFile = key("ci", struct(CIFile), default=CIFile())
     debian_mirror: str = key("debian-mirror", TEXT, default="http://deb.debian.org/debian")
     debian_snapshot: str = key("debian-snapshot", TEXT, default="https://snapshot.debian.org/archive/debian")

@@ -6,7 +6,7 @@ from pkgtool.config import typed
 from pkgtool.config.schema import TreeFile
 from pkgtool.config.yaml_reader import Source, locate
 from pkgtool.errors import ConfigError
-from pkgtool.model import TreeSettings
+from pkgtool.model import CISettings, TreeSettings
 from pkgtool.source.trees import SourceTree
 from pkgtool.values import Platform
 
@@ -28,6 +28,12 @@ def read_settings(tree: SourceTree) -> tuple[TreeSettings, list[ConfigError]]:
             platforms.append(Platform.parse(text))
         except ValueError as problem:
             problems.append(ConfigError(str(problem), location=locate(source, ("platforms", position))))
+    runners = []
+    for name, label in (file.ci.runners or {}).items():
+        try:
+            runners.append((Platform.parse(name), label))
+        except ValueError as problem:
+            problems.append(ConfigError(str(problem), location=locate(source, ("ci", "runners", name), key=True)))
     mirrors = sorted((file.mirrors or {}).items(), key=lambda item: (-len(item[0]), item[0]))
     settings = TreeSettings(
         org=file.org,
@@ -41,5 +47,6 @@ def read_settings(tree: SourceTree) -> tuple[TreeSettings, list[ConfigError]]:
         debian_mirror=file.debian_mirror.rstrip("/"),
         debian_snapshot=file.debian_snapshot.rstrip("/"),
         insecure_registries=tuple(file.insecure_registries),
+        ci=CISettings(tuple(runners), file.ci.shards),
     )
     return settings, problems

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from pkgtool.errors import KernelError
 from pkgtool.kernel import der
-from pkgtool.kernel.identity import Certificate, parse_certificate
+from pkgtool.kernel.identity import Certificate, KeyUnusable, parse_certificate
 
 _ELF = b"\x7fELF"
 _GZIP = b"\x1f\x8b"
@@ -52,7 +52,7 @@ def certificates_in(kernel: bytes, system_map: str) -> tuple[Certificate, ...]:
     try:
         while reader:
             found.append(parse_certificate(reader.raw(der.SEQUENCE), what="a certificate inside the kernel"))
-    except ValueError as problem:
+    except (ValueError, KeyUnusable) as problem:
         raise KernelError("the kernel does not fit its System.map: there is no list of certificates") from problem
     return tuple(found)
 

@@ -2,60 +2,67 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import dataclass
 
-from pydantic import Field
-
-from pkgtool.config.scalars import Boolean, Text
-from pkgtool.config.schema import Strict
+from pkgtool.config.typed import BOOLEAN, TEXT, key, list_of, map_of, struct
 
 
-class DebianSourceSchema(Strict):
+@dataclass(frozen=True, slots=True)
+class DebianSourceFile:
     """Where in Debian's archive the source package stands, so that the next version can be found."""
 
-    suite: Text
-    package: Text
-    version: Text
+    suite: str = key("suite", TEXT)
+    package: str = key("package", TEXT)
+    version: str = key("version", TEXT)
 
 
-class ReleaseSchema(Strict):
+@dataclass(frozen=True, slots=True)
+class ReleaseFile:
     """One release: its source, pinned, and the patches it needs."""
 
-    url: Text = Field(default="", description="A tarball or a Debian linux-source package.")
-    sha256: Text = Field(default="", description="Of the file at `url`.")
-    git: Text = Field(default="", description="A repository, instead of `url`.")
-    commit: Text = Field(default="", description="The commit in it, 40 hex digits.")
-    mirrors: list[Text] = Field(default=[], description="Other places of the same file.")
-    patches: list[Text] = Field(default=[], description="Files in kernel/patches, in order.")
-    debian: DebianSourceSchema | None = None
+    url: str = key("url", TEXT, "A tarball or a Debian linux-source package.", default="")
+    sha256: str = key("sha256", TEXT, "Of the file at `url`.", default="", pattern="[0-9a-f]{64}")
+    git: str = key("git", TEXT, "A repository, instead of `url`.", default="")
+    commit: str = key("commit", TEXT, "The commit in it.", default="", pattern="[0-9a-f]{40}")
+    mirrors: tuple[str, ...] = key("mirrors", list_of(TEXT), "Other places of the same file.", default=())
+    patches: tuple[str, ...] = key("patches", list_of(TEXT), "Files in kernel/patches, in order.", default=())
+    debian: DebianSourceFile | None = key("debian", struct(DebianSourceFile), default=None)
 
 
-class SignatureSchema(Strict):
+@dataclass(frozen=True, slots=True)
+class SignatureFile:
     """Upstream's signature of a release; `{version}` in the URL is the release."""
 
-    url: Text
-    of: Literal["file", "tar"] = Field(default="file", description="kernel.org signs the uncompressed tar.")
-    signers: list[Text] = Field(min_length=1, description="Fingerprints of OpenPGP keys, 40 hex digits.")
+    url: str = key("url", TEXT)
+    signers: tuple[str, ...] = key("signers", list_of(TEXT), "Fingerprints of OpenPGP keys.", not_empty=True)
+    of: str = key("of", TEXT, "kernel.org signs the uncompressed tar.", default="file", pattern="file|tar")
 
 
-class ModulesSchema(Strict):
+@dataclass(frozen=True, slots=True)
+class ModulesFile:
     """How modules are signed and whether the kernel insists."""
 
-    hash: Literal["sha256", "sha384", "sha512"] = "sha512"
-    enforce: Boolean = True
+    hash: str = key("hash", TEXT, default="sha256", pattern="sha256|sha384|sha512")
+    enforce: bool = key("enforce", BOOLEAN, default=True)
 
 
-class SeriesSchema(Strict):
+@dataclass(frozen=True, slots=True)
+class SeriesFile:
     """One kernel line."""
 
-    series: Text = Field(pattern=r"^\d+\.\d+$")
-    version: Text = Field(description="The release that is built unless another is named.")
-    end_of_life: Text = Field(alias="end-of-life", pattern=r"^\d{4}-\d{2}-\d{2}$")
-    releases: dict[str, ReleaseSchema] = Field(min_length=1)
-    signature: SignatureSchema | None = None
-    mirrors: list[Text] = Field(default=[], description="For every release; `{version}` is the release.")
-    compiler: Text = Field(pattern=r"^gcc-\d+$", description="The compiler's name without a prefix.")
-    tool: Text = Field(default="kernel-build", description="The package of the tree whose image has the compiler.")
-    platforms: list[Text] = Field(min_length=1)
-    configuration: dict[str, list[Text]] = Field(min_length=1, description="Variants: fragments in order.")
-    modules: ModulesSchema = ModulesSchema.model_construct(hash="sha512", enforce=True)
+    series: str = key("series", TEXT, pattern=r"\d+\.\d+")
+    version: str = key("version", TEXT, "The release that is built unless another is named.")
+    end_of_life: str = key("end-of-life", TEXT, pattern=r"\d{4}-\d{2}-\d{2}")
+    releases: Mapping[str, ReleaseFile] = key("releases", map_of(struct(ReleaseFile)), not_empty=True)
+    compiler: str = key("compiler", TEXT, "The compiler's name without a prefix.", pattern=r"gcc-\d+")
+    platforms: tuple[str, ...] = key("platforms", list_of(TEXT), not_empty=True)
+    configuration: Mapping[str, tuple[str, ...]] = key(
+        "configuration", map_of(list_of(TEXT)), "Variants: fragments in order.", not_empty=True
+    )
+    signature: SignatureFile | None = key("signature", struct(SignatureFile), default=None)
+    mirrors: tuple[str, ...] = key(
+        "mirrors", list_of(TEXT), "For every release; `{version}` is the release.", default=()
+    )
+    tool: str = key("tool", TEXT, "The package whose image has the compiler.", default="kernel-build")
+    modules: ModulesFile = key("modules", struct(ModulesFile), default=ModulesFile())

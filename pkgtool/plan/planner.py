@@ -11,7 +11,7 @@ from pkgtool.graph import in_order
 from pkgtool.model import Package, Role
 from pkgtool.oci.documents import Descriptor, Index
 from pkgtool.oci.store.memo import MemoRecord, memo_key
-from pkgtool.plan.steps import Plan, Skipped, Step, StepKind
+from pkgtool.plan.steps import IMAGE_KINDS, Plan, Skipped, Step, StepKind
 from pkgtool.values import Digest, Platform
 
 
@@ -20,6 +20,8 @@ class Snapshot:
     """What existed when the plan was made: remembered results, the store's references, times of earlier runs."""
 
     remembered: Mapping[str, MemoRecord] = field(default_factory=dict)
+    published: Mapping[str, Descriptor] = field(default_factory=dict)
+    """What the registry has under the tags, by the same keys."""
     references: Mapping[str, Descriptor] = field(default_factory=dict)
     timings: Mapping[str, float] = field(default_factory=dict)
 
@@ -108,19 +110,20 @@ class _Planner:
         """The build step; if there is something to build, what it stands on becomes needed."""
         package, fingerprint = self._packages[name], self._fingerprints[name]
         key = build_key(fingerprint, package, platform)
-        identity = _build_id(name, platform)
+        kind = self._kind(name, platform)
+        identity = _image_id(kind, name, platform)
         known = None if name in self._target.rebuild else self._snapshot.remembered.get(key)
         step_needs: list[str] = []
-        if known is None:
+        if known is None and kind is StepKind.BUILD:
             if package.inputs:
                 step_needs.append(_fetch_id(name))
             step_needs += self._need_dependencies(package, platform)
         return Step(
             id=identity,
-            kind=StepKind.BUILD,
+            kind=kind,
             package=name,
             platform=platform,
-            reason=f"{why}; the store has it" if known else f"{why}; {self._absence(name)}",
+            reason=f"{why}; {self._state(name, kind, known)}",
             needs=tuple(step_needs),
             done=known is not None,
             key=key,
@@ -128,6 +131,13 @@ class _Planner:
             known=known,
             seconds=known.seconds if known else self._snapshot.timings.get(identity, 0.0),
         )
+
+    def _kind(self, name: str, platform: Platform) -> StepKind:
+        """Whether an image is built, or pulled because only the registry has it."""
+        key = build_key(self._fingerprints[name], self._packages[name], platform)
+        here = key in self._snapshot.remembered
+        wanted = name not in self._target.rebuild and not here and key in self._snapshot.published
+        return StepKind.PULL if wanted else StepKind.BUILD
 
     def _need_dependencies(self, package: Package, platform: Platform) -> Iterable[str]:
         for dependency in package.dependencies:
@@ -141,9 +151,13 @@ class _Planner:
                 )
             role = "a tool for" if dependency.role is Role.TOOL else "needed by"
             self._needed.setdefault(other.name, {}).setdefault(wanted, f"{role} {package.name}")
-            yield _build_id(other.name, wanted)
+            yield _image_id(self._kind(other.name, wanted), other.name, wanted)
 
-    def _absence(self, name: str) -> str:
+    def _state(self, name: str, kind: StepKind, known: MemoRecord | None) -> str:
+        if known:
+            return "the store has it"
+        if kind is StepKind.PULL:
+            return "the registry has it"
         if name in self._target.rebuild:
             return "to be built anew"
         return f"the store has nothing for {self._fingerprints[name].reference.tag}"
@@ -152,8 +166,9 @@ class _Planner:
         if not builds:
             return
         open_builds = [step for step in builds if not step.done]
-        if open_builds and self._packages[name].inputs:
-            yield self._fetch(name, [step for step in open_builds if step.platform])
+        to_build = [step for step in open_builds if step.kind is StepKind.BUILD]
+        if to_build and self._packages[name].inputs:
+            yield self._fetch(name, to_build)
         yield from builds
         if name in self._asked or open_builds:
             yield self._assemble(name, open_builds)
@@ -210,8 +225,28 @@ def remembered_manifests(
     return found
 
 
-def _build_id(name: str, platform: Platform) -> str:
-    return f"build {name} {platform}"
+def plan_push(plan: Plan, names: Iterable[str], fingerprints: Mapping[str, Fingerprint], registry: str) -> Plan:
+    """The same plan with a step that publishes each of `names`, after all of its images are there."""
+    steps = list(plan.steps)
+    for name in names:
+        images = [step for step in plan.steps if step.package == name and step.kind in IMAGE_KINDS]
+        if images:
+            steps.append(
+                Step(
+                    id=f"push {name}",
+                    kind=StepKind.PUSH,
+                    package=name,
+                    platform=None,
+                    reason=f"publish it in {registry}",
+                    needs=tuple(step.id for step in plan.steps if step.package == name and not step.done),
+                    reference=fingerprints[name].reference,
+                )
+            )
+    return Plan(tuple(steps), plan.skipped)
+
+
+def _image_id(kind: StepKind, name: str, platform: Platform) -> str:
+    return f"{kind.value} {name} {platform}"
 
 
 def _fetch_id(name: str) -> str:

@@ -17,11 +17,18 @@ class StepKind(StrEnum):
     """Bring a package's locked inputs into the store."""
     BUILD = "build"
     """Make one package's image for one platform."""
+    PULL = "pull"
+    """Take one package's image for one platform from the registry, which has it under the tag."""
     ASSEMBLE = "assemble"
     """Make a package's index and set its references in the store."""
     PUSH = "push"
+    """Publish a package's images and index."""
     SIGN = "sign"
-    ATTEST = "attest"
+    """Sign what was published, and attach the signed statements about it."""
+
+
+IMAGE_KINDS = (StepKind.BUILD, StepKind.PULL)
+"""The steps that bring an image into the store."""
 
 
 @dataclass(frozen=True, slots=True)

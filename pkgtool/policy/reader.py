@@ -7,17 +7,17 @@ from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
-from pkgtool.config.validation import read_schema
+from pkgtool.config import typed
 from pkgtool.config.yaml_reader import Source, locate
-from pkgtool.errors import ConfigError, Location, PkgtoolError, raise_all
+from pkgtool.errors import ConfigError, Location, PkgtoolError, Problems, raise_all
 from pkgtool.policy.model import ImageRule, Policy, ProvenanceRule, Requirement, Scope, SignerRule
 from pkgtool.policy.schema import (
-    AttestationSchema,
-    ImageRuleSchema,
-    PolicySchema,
-    RequirementSchema,
-    SignaturesSchema,
-    SignerSchema,
+    AttestationFile,
+    ClaimFile,
+    ImageRuleFile,
+    PolicyFile,
+    SignaturesFile,
+    SignerFile,
 )
 from pkgtool.signing.public_key import PublicKey
 from pkgtool.signing.statements.statement import PROVENANCE, RELEASE, SHORT_NAMES, predicate_type
@@ -26,7 +26,7 @@ from pkgtool.values import Digest, Platform
 
 _UNITS = {"d": "days", "h": "hours", "m": "minutes"}
 _ALWAYS = datetime.min.replace(tzinfo=UTC)
-_PROVENANCE_KEYS = {"builder", "level", "source", "clean", "hermetic", "dependencies"}
+_PROVENANCE_KEYS = ("builder", "level", "source", "clean", "hermetic", "dependencies")
 
 Path_ = Sequence[str | int]
 
@@ -45,15 +45,14 @@ def read_policy(path: Path) -> Policy:
             hint="name another with --policy FILE",
         ) from problem
     source = Source(str(path), content)
-    schema, problems = read_schema(source, PolicySchema)
-    if schema is None:
-        raise_all(problems)
-        raise AssertionError("a schema that fails has problems")
-    return _Reader(source, path.parent).policy(schema)
+    file, problems = typed.read(source, PolicyFile)
+    if file is None:
+        raise Problems(problems) if len(problems) > 1 else problems[0]
+    return _Reader(source, path.parent).policy(file)
 
 
 class _Reader:
-    """Turns the schema into the model and collects what the schema can't see."""
+    """Turns the file into the model and collects what the schema can't see."""
 
     def __init__(self, source: Source, directory: Path) -> None:
         self._source = source
@@ -61,14 +60,14 @@ class _Reader:
         self._problems: list[ConfigError] = []
         self._signers: dict[str, SignerRule] = {}
 
-    def policy(self, schema: PolicySchema) -> Policy:
-        for name, signer in schema.signers.items():
+    def policy(self, written: PolicyFile) -> Policy:
+        for name, signer in written.signers.items():
             self._signers[name] = self._signer(name, signer)
         self._find_twins()
-        rules = tuple(self._rule(rule, ("images", position)) for position, rule in enumerate(schema.images))
-        release = self._release(schema.release) if schema.release else None
-        root = self._root(schema.trusted_root)
-        if root is None and not schema.trusted_root and any(not signer.key for signer in self._signers.values()):
+        rules = tuple(self._rule(rule, ("images", position)) for position, rule in enumerate(written.images))
+        release = self._release(written.release) if written.release else None
+        root = self._root(written.trusted_root)
+        if root is None and not written.trusted_root and any(not signer.key for signer in self._signers.values()):
             self._add(
                 "identities can't be checked without a trusted root",
                 ("signers",),
@@ -83,21 +82,21 @@ class _Reader:
 
     # -- signers ----------------------------------------------------------------------------------------
 
-    def _signer(self, name: str, schema: SignerSchema) -> SignerRule:
+    def _signer(self, name: str, written: SignerFile) -> SignerRule:
         path = ("signers", name)
-        kinds = [each for each in (schema.key, schema.identity, schema.identity_pattern) if each]
+        kinds = [each for each in (written.key_file, written.identity, written.identity_pattern) if each]
         if len(kinds) != 1:
             self._add(f"the signer {name!r} needs exactly one of key, identity, identity-pattern", path)
-        if not schema.key and not schema.issuer:
+        if not written.key_file and not written.issuer:
             self._add(f"the signer {name!r} is an identity and needs its issuer", path)
         return SignerRule(
             name,
-            self._key(schema.key, (*path, "key")) if schema.key else None,
-            schema.identity,
-            self._pattern(schema.identity_pattern, (*path, "identity-pattern")),
-            schema.issuer,
-            self._moment(schema.not_after, (*path, "not-after"), end_of_day=True),
-            _ALWAYS if schema.revoked == "always" else self._moment(schema.revoked, (*path, "revoked")),
+            self._key(written.key_file, (*path, "key")) if written.key_file else None,
+            written.identity,
+            self._pattern(written.identity_pattern, (*path, "identity-pattern")),
+            written.issuer,
+            self._moment(written.not_after, (*path, "not-after"), end_of_day=True),
+            _ALWAYS if written.revoked == "always" else self._moment(written.revoked, (*path, "revoked")),
         )
 
     def _key(self, name: str, path: Path_) -> PublicKey | None:
@@ -144,66 +143,69 @@ class _Reader:
 
     # -- rules ------------------------------------------------------------------------------------------
 
-    def _rule(self, schema: ImageRuleSchema, path: Path_) -> ImageRule:
+    def _rule(self, written: ImageRuleFile, path: Path_) -> ImageRule:
         platforms = []
-        for position, text in enumerate(schema.platforms):
+        for position, text in enumerate(written.platforms):
             try:
                 platforms.append(Platform.parse(text))
             except ValueError as problem:
                 self._add(str(problem), (*path, "platforms", position))
         requirements = [
-            self._signatures(schema.signatures, (*path, "signatures")),
+            self._signatures(written.signatures, (*path, "signatures")),
             *(
                 self._attestation(each, (*path, "attestations", position))
-                for position, each in enumerate(schema.attestations)
+                for position, each in enumerate(written.attestations)
             ),
         ]
-        return ImageRule(tuple(schema.match), tuple(requirements), tuple(platforms))
+        return ImageRule(tuple(written.match), tuple(requirements), tuple(platforms))
 
-    def _signatures(self, schema: SignaturesSchema, path: Path_) -> Requirement:
-        by = self._by(schema, path)
+    def _signatures(self, written: SignaturesFile, path: Path_) -> Requirement:
+        by = self._by(written, path)
         return Requirement(
             by=by,
-            count=schema.count,
-            scope=Scope(schema.on),
-            log=schema.log,
-            timestamp=schema.timestamp,
-            max_age=_duration(schema.max_age),
-            annotations=dict(schema.annotations),
+            count=written.count,
+            scope=Scope(written.on),
+            log=written.log,
+            timestamp=written.timestamp,
+            max_age=_duration(written.max_age),
+            annotations=dict(written.annotations or {}),
         )
 
-    def _attestation(self, schema: AttestationSchema, path: Path_) -> Requirement:
-        kind = predicate_type(schema.type)
-        if kind == schema.type and "://" not in kind:
-            self._add(f"unknown type {schema.type!r}", (*path, "type"), f"one of {', '.join(SHORT_NAMES)}, or a URI")
-        for key in sorted(schema.model_fields_set & _PROVENANCE_KEYS if kind != PROVENANCE else ()):
-            self._add(f"{key!r} can only be asked of slsaprovenance1", (*path, key))
-        by = self._by(schema, path)
+    def _attestation(self, written: AttestationFile, path: Path_) -> Requirement:
+        kind = predicate_type(written.type)
+        if kind == written.type and "://" not in kind:
+            self._add(f"unknown type {written.type!r}", (*path, "type"), f"one of {', '.join(SHORT_NAMES)}, or a URI")
+        for key in _PROVENANCE_KEYS:
+            if kind != PROVENANCE and getattr(written, key) is not None:
+                self._add(f"{key!r} can only be asked of slsaprovenance1", (*path, key))
+        if written.level is not None and written.level > 3:
+            self._add(f"SLSA has Build levels from 0 to 3, not {written.level}", (*path, "level"))
+        by = self._by(written, path)
         return Requirement(
             kind,
             by,
-            schema.count,
-            Scope(schema.on),
-            schema.log,
-            schema.timestamp,
-            _duration(schema.max_age),
-            provenance=_provenance(schema) if kind == PROVENANCE else None,
+            written.count,
+            Scope(written.on),
+            written.log,
+            written.timestamp,
+            _duration(written.max_age),
+            provenance=_provenance(written) if kind == PROVENANCE else None,
         )
 
-    def _release(self, schema: SignaturesSchema) -> Requirement:
-        by = self._by(schema, ("release",))
+    def _release(self, written: SignaturesFile) -> Requirement:
+        by = self._by(written, ("release",))
         return Requirement(
-            RELEASE, by, schema.count, Scope.ALL, schema.log, schema.timestamp, _duration(schema.max_age)
+            RELEASE, by, written.count, Scope.ALL, written.log, written.timestamp, _duration(written.max_age)
         )
 
-    def _by(self, schema: RequirementSchema, path: Path_) -> tuple[str, ...]:
-        names = tuple(dict.fromkeys(schema.by)) or tuple(self._signers)
-        for position, name in enumerate(schema.by):
+    def _by(self, written: ClaimFile, path: Path_) -> tuple[str, ...]:
+        names = tuple(dict.fromkeys(written.by)) or tuple(self._signers)
+        for position, name in enumerate(written.by):
             if name not in self._signers:
                 known = ", ".join(self._signers)
                 self._add(f"there is no signer {name!r}", (*path, "by", position), f"signers of this policy: {known}")
-        if schema.count > len(names):
-            self._add(f"{schema.count} signers are needed and only {len(names)} are named", (*path, "count"))
+        if written.count > len(names):
+            self._add(f"{written.count} signers are needed and only {len(names)} are named", (*path, "count"))
         return names
 
     def _root(self, name: str) -> TrustedRoot | None:
@@ -216,14 +218,14 @@ class _Reader:
             return None
 
 
-def _provenance(schema: AttestationSchema) -> ProvenanceRule:
+def _provenance(written: AttestationFile) -> ProvenanceRule:
     return ProvenanceRule(
-        tuple(schema.builder),
-        schema.level,
-        schema.source,
-        schema.clean,
-        schema.hermetic,
-        schema.dependencies == "verified",
+        tuple(written.builder or ()),
+        1 if written.level is None else written.level,
+        written.source or "",
+        bool(written.clean),
+        bool(written.hermetic),
+        written.dependencies == "verified",
     )
 
 

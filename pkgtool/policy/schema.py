@@ -1,81 +1,82 @@
-"""The schema of policy.yml. What comes out is turned into `pkgtool.policy.model` at once."""
+"""The schema of policy.yml. What is read here is turned into `pkgtool.policy.model` at once."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from collections.abc import Mapping
+from dataclasses import dataclass
 
-from pydantic import BeforeValidator, ConfigDict, Field
-
-from pkgtool.config.scalars import Boolean, Integer, Text
-from pkgtool.config.schema import Strict
+from pkgtool.config.typed import BOOLEAN, INTEGER, TEXT, key, list_of, map_of, struct
 
 
-def _one_or_more(value: Any) -> Any:
-    return [value] if isinstance(value, str) else value
-
-
-Texts = Annotated[list[Text], BeforeValidator(_one_or_more)]
-
-
-class SignerSchema(Strict):
+@dataclass(frozen=True, slots=True)
+class SignerFile:
     """A key, or an identity with its issuer."""
 
-    key: Text = Field(default="", description="A public key file; a relative path starts at this file.")
-    identity: Text = Field(default="", description="The identity in the certificate, exactly.")
-    identity_pattern: Text = Field(
-        default="", alias="identity-pattern", description="A regular expression for all of it."
-    )
-    issuer: Text = Field(default="", description="The OIDC issuer's URL.")
-    not_after: Text = Field(default="", alias="not-after", description="A date; later signatures don't count.")
-    revoked: Text = Field(default="", description="A date from which signatures don't count, or 'always'.")
+    key_file: str = key("key", TEXT, "A public key file; a relative path starts at this file.", default="")
+    identity: str = key("identity", TEXT, "The identity in the certificate, exactly.", default="")
+    identity_pattern: str = key("identity-pattern", TEXT, "A regular expression for all of it.", default="")
+    issuer: str = key("issuer", TEXT, "The OIDC issuer's URL.", default="")
+    not_after: str = key("not-after", TEXT, "A date; later signatures don't count.", default="")
+    revoked: str = key("revoked", TEXT, "A date from which signatures don't count, or 'always'.", default="")
 
 
-class RequirementSchema(Strict):
+@dataclass(frozen=True, slots=True)
+class ClaimFile:
     """What signatures and attestations have in common."""
 
-    by: Texts = Field(default=[], description="Names of signers; all of them, if absent.")
-    count: Integer = Field(default=1, ge=1, description="How many different ones are needed.")
-    on: Text = Field(default="all", pattern="^(all|index|platforms)$")
-    log: Boolean | None = Field(
-        default=None, description="Whether a trusted log must prove it; default: for identities."
+    by: tuple[str, ...] = key("by", list_of(TEXT), "Names of signers; all of them, if absent.", default=())
+    count: int = key("count", INTEGER, "How many different ones are needed.", default=1, minimum=1)
+    on: str = key("on", TEXT, "Which digests need it.", default="all", pattern="all|index|platforms")
+    log: bool | None = key(
+        "log", BOOLEAN, "Whether a trusted log must prove it; default: for identities, not for keys.", default=None
     )
-    timestamp: Boolean = Field(default=False, description="Whether a trusted time must be proven.")
-    max_age: Text = Field(default="", alias="max-age", pattern=r"^([1-9][0-9]*[dhm])?$")
+    timestamp: bool = key("timestamp", BOOLEAN, "Whether its time must be proven.", default=False)
+    max_age: str = key("max-age", TEXT, "How old it may be: 90d, 12h, 30m.", default="", pattern="[1-9][0-9]*[dhm]")
 
 
-class SignaturesSchema(RequirementSchema):
+@dataclass(frozen=True, slots=True)
+class SignaturesFile(ClaimFile):
     """Who must have signed."""
 
-    annotations: dict[str, Text] = Field(default={}, description="Annotations that must be signed with it.")
+    annotations: Mapping[str, str] | None = key(
+        "annotations", map_of(TEXT), "Annotations that must be signed with it.", default=None
+    )
 
 
-class AttestationSchema(RequirementSchema):
+@dataclass(frozen=True, slots=True)
+class AttestationFile(ClaimFile):
     """A statement that must be there."""
 
-    type: Text = Field(description="slsaprovenance1, spdxjson, cyclonedx, vsa, rebuild, or a URI.")
-    builder: Texts = Field(default=[], description="Accepted builder ids.")
-    level: Integer = Field(default=1, ge=0, le=3, description="The SLSA Build level that these builders have.")
-    source: Text = Field(default="", description="The source repository's URL.")
-    clean: Boolean = Field(default=False, description="Whether nothing may have been uncommitted.")
-    hermetic: Boolean = Field(default=False, description="Whether no build step may have had a network.")
-    dependencies: Text = Field(default="any", pattern="^(any|verified)$")
+    type: str = key("type", TEXT, "slsaprovenance1, spdxjson, cyclonedx, vsa, rebuild, or a URI.")
+    builder: tuple[str, ...] | None = key("builder", list_of(TEXT), "Accepted builder ids.", default=None)
+    level: int | None = key("level", INTEGER, "The SLSA Build level of these builders.", default=None, minimum=0)
+    source: str | None = key("source", TEXT, "The source repository's URL.", default=None)
+    clean: bool | None = key("clean", BOOLEAN, "Whether nothing may have been uncommitted.", default=None)
+    hermetic: bool | None = key("hermetic", BOOLEAN, "Whether no step may have had a network.", default=None)
+    dependencies: str | None = key(
+        "dependencies", TEXT, "Whether what it was built from is verified too.", default=None, pattern="any|verified"
+    )
 
 
-class ImageRuleSchema(Strict):
+@dataclass(frozen=True, slots=True)
+class ImageRuleFile:
     """What images of a name must have."""
 
-    match: Texts = Field(default=["*"], description="Globs of host and repository.")
-    signatures: SignaturesSchema = SignaturesSchema.model_construct()
-    attestations: list[AttestationSchema] = Field(default=[])
-    platforms: list[Text] = Field(default=[], description="Platforms that an index must hold.")
+    match: tuple[str, ...] = key("match", list_of(TEXT), "Globs of host and repository.", default=("*",))
+    signatures: SignaturesFile = key("signatures", struct(SignaturesFile), default=SignaturesFile())
+    attestations: tuple[AttestationFile, ...] = key("attestations", list_of(struct(AttestationFile)), default=())
+    platforms: tuple[str, ...] = key("platforms", list_of(TEXT), "Platforms that an index must hold.", default=())
 
 
-class PolicySchema(Strict):
+@dataclass(frozen=True, slots=True)
+class PolicyFile:
     """policy.yml: what must be true of images."""
 
-    model_config = ConfigDict(title="policy.yml")
-
-    signers: dict[str, SignerSchema] = Field(min_length=1)
-    images: list[ImageRuleSchema] = Field(min_length=1)
-    release: SignaturesSchema | None = Field(default=None, description="Who must have signed a release file.")
-    trusted_root: Text = Field(default="", alias="trusted-root", description="A sigstore trusted root.")
+    signers: Mapping[str, SignerFile] = key(
+        "signers", map_of(struct(SignerFile)), "By names of your own.", not_empty=True
+    )
+    images: tuple[ImageRuleFile, ...] = key(
+        "images", list_of(struct(ImageRuleFile)), "The first rule whose pattern matches counts.", not_empty=True
+    )
+    release: SignaturesFile | None = key("release", struct(SignaturesFile), "Who signs releases.", default=None)
+    trusted_root: str = key("trusted-root", TEXT, "A sigstore trusted root; a relative path starts here.", default="")

@@ -7,7 +7,7 @@ from typing import Any
 
 from pkgtool.errors import Interrupted, PkgtoolError, Problems
 from pkgtool.executor import Outcome, StepResult
-from pkgtool.plan import Step, StepKind
+from pkgtool.plan import IMAGE_KINDS, Step
 from pkgtool.report.text import duration, size, table
 from pkgtool.workflows.build import BuildReport
 
@@ -47,7 +47,7 @@ def failure(report: BuildReport, *, interrupted: bool) -> PkgtoolError:
     failed = [result.error for result in report.results.by_step.values() if result.outcome is Outcome.FAILED]
     errors = [error for error in failed if error is not None]
     stopped = [report.plan.by_id[step] for step in report.results.with_outcome(Outcome.BLOCKED)]
-    blocked = sorted(step.title for step in stopped if step.kind is StepKind.BUILD)
+    blocked = sorted(step.title for step in stopped if step.kind in IMAGE_KINDS)
     if interrupted or not errors:
         return Interrupted(hint="what is finished is kept; the same command goes on from there")
     if blocked:
@@ -57,7 +57,7 @@ def failure(report: BuildReport, *, interrupted: bool) -> PkgtoolError:
 
 
 def _builds(report: BuildReport) -> list[tuple[Step, StepResult]]:
-    return [(s, report.results.by_step[s.id]) for s in report.plan.steps if s.kind is StepKind.BUILD]
+    return [(s, report.results.by_step[s.id]) for s in report.plan.steps if s.kind in IMAGE_KINDS]
 
 
 def _row(report: BuildReport, step: Step, result: StepResult) -> tuple[str, ...]:
@@ -68,6 +68,6 @@ def _row(report: BuildReport, step: Step, result: StepResult) -> tuple[str, ...]
         str(step.platform),
         str(record.manifest.digest)[:19] if record else "-",
         size(record.size) if record else "-",
-        duration(result.seconds) if result.outcome is Outcome.BUILT else "-",
+        duration(result.seconds) if result.outcome in (Outcome.BUILT, Outcome.PULLED) else "-",
         result.outcome.value,
     )

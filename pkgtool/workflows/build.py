@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from pkgtool.actions.assemble import AssembleAction
 from pkgtool.actions.build import BuildAction
@@ -20,9 +20,27 @@ from pkgtool.inputs.go_source import GoProxies
 from pkgtool.oci.store import Store
 from pkgtool.plan import Plan, Snapshot, StepKind, Target, plan_build
 from pkgtool.plan.planner import keys_of_interest
+from pkgtool.values import Platform
 from pkgtool.workflows.locks import make_fetcher, read_locks
 from pkgtool.workflows.options import RunOptions
 from pkgtool.workflows.tree import Tree, build_platform, open_store, open_tree, target_platforms
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A plan with all that it was made from."""
+
+    tree: Tree
+    plan: Plan
+    store: Store
+    target: Target
+    snapshot: Snapshot
+
+    def again(self, **news: object) -> Planned:
+        """The plan after something about the snapshot became known."""
+        snapshot = replace(self.snapshot, **news)  # type: ignore[arg-type]
+        plan = plan_build(self.tree.workspace.packages, self.tree.fingerprints, self.target, snapshot)
+        return replace(self, plan=plan, snapshot=snapshot)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,19 +53,30 @@ class BuildReport:
     store: Store
 
 
-def make_plan(options: RunOptions, packages: Sequence[str], *, rebuild: bool = False) -> tuple[Tree, Plan, Store]:
-    """The plan that `build` would carry out; nothing is done."""
+def make_plan(
+    options: RunOptions,
+    packages: Sequence[str],
+    *,
+    rebuild: bool = False,
+    platforms: Callable[[Tree], tuple[Platform, ...]] | None = None,
+) -> Planned:
+    """The plan that `build` would carry out, as far as the store alone decides; nothing is done."""
+    if options.revision != "HEAD":
+        raise UsageError("only what is checked out can be built", hint="--hash-commit is for show-tag")
     tree = open_tree(options, packages)
     store = open_store(options, tree.workspace)
     target = Target(
         names=tree.names,
-        platforms=target_platforms(options, tree.workspace),
+        platforms=platforms(tree) if platforms else target_platforms(options, tree.workspace),
         build_platform=build_platform(),
         rebuild=frozenset(tree.names) if rebuild else frozenset(),
     )
     keys = keys_of_interest(tree.workspace.packages, tree.fingerprints, target)
-    snapshot = Snapshot(store.remembered(keys), store.layout.references(), store.timings())
-    return tree, plan_build(tree.workspace.packages, tree.fingerprints, target, snapshot), store
+    snapshot = Snapshot(
+        remembered=store.remembered(keys), references=store.layout.references(), timings=store.timings()
+    )
+    plan = plan_build(tree.workspace.packages, tree.fingerprints, target, snapshot)
+    return Planned(tree, plan, store, target, snapshot)
 
 
 def build(
@@ -61,39 +90,54 @@ def build(
 ) -> BuildReport:
     """Build packages and what they depend on, skipping what exists. Failures of steps are in the report.
 
-    With `offline`, nothing is fetched: a missing input is an error. Raises `ConfigError` for stale locks of what
-    has to be built, before anything is.
+    Where a registry is named, what it has under the tags is pulled instead. With `offline`, nothing is fetched: a
+    missing input is an error. Raises `ConfigError` for stale locks of what has to be built, before anything is.
     """
-    if options.revision != "HEAD":
-        raise UsageError("only what is checked out can be built", hint="--hash-commit is for show-tag")
-    tree, plan, store = make_plan(options, packages, rebuild=rebuild)
+    from pkgtool.workflows.pull import consult_registry
+
+    planned = make_plan(options, packages, rebuild=rebuild)
+    with consult_registry(planned, options, offline=offline, events=events, cancel=cancel) as (final, actions):
+        return carry_out(final, options, actions=actions, offline=offline, events=events, cancel=cancel)
+
+
+def carry_out(
+    planned: Planned,
+    options: RunOptions,
+    *,
+    actions: Callable[[Site], Mapping[StepKind, Action]] | None = None,
+    offline: bool = False,
+    connect: Callable[[], Engine] | None = None,
+    events: Sink,
+    cancel: Cancellation,
+) -> BuildReport:
+    """Do what a plan says. `actions` brings further kinds of steps; `connect` is called only if something is built."""
+    tree, plan, store = planned.tree, planned.plan, planned.store
     for step in plan.steps:
         if step.done and step.key:
             store.memo.touch(step.key)
     if plan.is_empty:
         return BuildReport(tree, plan, run(plan, {}, jobs=1, events=events, cancel=cancel), store)
-    locks = read_locks(tree.workspace, {step.package for step in plan.to_do()})
+    locks = read_locks(tree.workspace, {step.package for step in plan.to_do() if step.kind is StepKind.BUILD})
     site = Site(
         workspace=tree.workspace,
         fingerprints=tree.fingerprints,
         sources=tree.sources,
         store=store,
-        build_platform=build_platform(),
-        connect=lambda: _connect(store, options.engine),
+        build_platform=planned.target.build_platform,
+        connect=connect or (lambda: _connect(store, options.engine)),
         events=events,
-        rebuild=frozenset(tree.names) if rebuild else frozenset(),
+        rebuild=planned.target.rebuild,
     )
     fetcher = make_fetcher(store, tree.workspace, offline=offline, events=events, cancel=cancel)
     with store.in_use(cancel=cancel), fetcher, contextlib.closing(site):
         inputs = InputAccess(locks, fetcher, tree.workspace.settings, GoProxies.of(os.environ))
-        actions: dict[StepKind, Action] = {
+        known: dict[StepKind, Action] = {
             StepKind.FETCH: FetchAction(site, inputs, plan),
             StepKind.BUILD: BuildAction(site, inputs),
             StepKind.ASSEMBLE: AssembleAction(site),
+            **(actions(site) if actions else {}),
         }
-        results = run(
-            plan, actions, jobs=options.job_count, keep_going=options.keep_going, events=events, cancel=cancel
-        )
+        results = run(plan, known, jobs=options.job_count, keep_going=options.keep_going, events=events, cancel=cancel)
     return BuildReport(tree, plan, results, store)
 
 

@@ -21,6 +21,12 @@ class RunOptions:
     jobs: int = 0
     keep_going: bool = False
     store: Path | None = None
+    registry: str = ""
+    """Where to push and pull, instead of pkgtool.yml's registry."""
+    pull: bool = True
+    """Whether what the registry has under a tag is taken instead of built."""
+    registry_optional: bool = False
+    """Whether a registry that can't answer is a warning when something could be pulled."""
     overrides: Overrides = field(default_factory=Overrides)
     tag: TagOverrides = field(default_factory=TagOverrides)
     revision: str = "HEAD"

@@ -97,7 +97,7 @@ def build_platform() -> Platform:
 def target_platforms(
     options: RunOptions, workspace: Workspace, *, all_by_default: bool = False
 ) -> tuple[Platform, ...]:
-    """What to build for: the command line, else GOOS and GOARCH, else the tree's platforms or this machine's.
+    """What to build for: the command line, else GOOS and GOARCH, else this machine's platform, or the tree's.
 
     Raises `UsageError` for a GOOS or GOARCH that can't be.
     """
@@ -109,9 +109,10 @@ def target_platforms(
             return (Platform.parse(f"{goos or 'linux'}/{goarch or build_platform().arch}"),)
         except ValueError as problem:
             raise UsageError(f"GOOS and GOARCH: {problem}") from problem
-    if all_by_default and workspace.settings.platforms:
-        return workspace.settings.platforms
-    return (build_platform(),)
+    if not all_by_default:
+        return (build_platform(),)
+    everything = {platform for package in workspace.packages.values() for platform in package.platforms}
+    return workspace.settings.platforms or tuple(sorted(everything))
 
 
 def _as_directory(argument: str, options: RunOptions, root: Path) -> str | None:

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass
 
-from pkgtool.config.loader import LoadOptions, load
 from pkgtool.errors import SourceError
-from pkgtool.fingerprint import Fingerprint, compute
+from pkgtool.fingerprint import Fingerprint
 from pkgtool.fingerprint.explain import Change, explain
-from pkgtool.graph import closure
-from pkgtool.source.git import commit_of, git, text
-from pkgtool.source.state import SourceState
-from pkgtool.source.trees import CommitTree
+from pkgtool.source.git import git, text
+from pkgtool.workflows.history import fingerprints_at
 from pkgtool.workflows.options import RunOptions
 from pkgtool.workflows.tree import Tree, open_tree
 
@@ -33,32 +29,19 @@ def why(options: RunOptions, argument: str, against: str) -> Why:
     """
     tree = open_tree(options, [argument])
     name = tree.names[0]
-    before = _fingerprints_at(options, tree, name, against)
+    before = fingerprints_at(options, tree, [name], against)[1]
+    if name not in before:
+        place = tree.package(name).path
+        raise SourceError(f"there was no package {name} at {against}", hint=f"git log -- {place}")
     return Why(
         before[name],
         tree.fingerprints[name],
-        explain(name, before, tree.fingerprints, lambda old, new: _changed_files(tree, old, new)),
+        explain(name, before, tree.fingerprints, lambda old, new: changed_files(tree, old, new)),
     )
 
 
-def _fingerprints_at(options: RunOptions, tree: Tree, name: str, revision: str) -> dict[str, Fingerprint]:
-    root = Path(tree.workspace.root)
-    repository = tree.sources.main
-    inside = root.relative_to(repository.top).as_posix()
-    prefix = "" if inside == "." else f"{inside}/"
-    # The full name of the commit: "HEAD" would also mean what is not committed.
-    revision = commit_of(repository.top, revision)
-    old_tree = CommitTree(root, prefix, revision)
-    workspace = load(old_tree, LoadOptions(str(root), prefix, options.overrides, (tree.package(name).path,)))
-    if name not in workspace.packages:
-        raise SourceError(f"there was no package {name} at {revision}", hint=f"git log -- {tree.package(name).path}")
-    chosen = closure(workspace.packages, [name])
-    paths = {part.path for package in chosen for part in workspace.packages[package].context}
-    state = SourceState(root, paths, revision=revision)
-    return compute(workspace.packages, state.facts, names=[name], overrides=replace(options.tag, force_dirty=False))
-
-
-def _changed_files(tree: Tree, old: str, new: str) -> list[tuple[str, str]]:
+def changed_files(tree: Tree, old: str, new: str) -> list[tuple[str, str]]:
+    """The paths that differ between two objects of the tree's repository, each with git's letter."""
     if old == new:
         return []
     repository = tree.sources.main

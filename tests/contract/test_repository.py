@@ -11,7 +11,7 @@ import pytest
 from pkgtool.errors import PkgtoolError
 from pkgtool.oci.documents import INDEX, Descriptor, Index, Manifest
 from pkgtool.oci.registry.repository import Registry
-from pkgtool.oci.registry.settings import RegistrySettings
+from pkgtool.oci.registry.settings import RegistrySettings, RetryPolicy
 from pkgtool.oci.repository import Target
 from pkgtool.oci.store import Store
 from pkgtool.oci.store.repository import StoreRepository
@@ -20,6 +20,7 @@ from tests.support.registry import registries, server
 from tests.support.registry.images import AMD64, ARM64, assert_whole, put_image, put_package, referrer_of
 from tests.support.registry.memory import MemoryRepository
 
+QUICK = RetryPolicy(first_wait=0.01, longest_wait=0.05)
 ABSENT = Digest.of(b"nobody has this")
 SIGNATURE = "application/vnd.example.signature"
 SBOM = "application/vnd.example.sbom"
@@ -53,7 +54,7 @@ def repository(
         with store.in_use():
             yield StoreRepository(store.layout, name)
     else:
-        settings = RegistrySettings(state=tmp_path / "state", certificates=())
+        settings = RegistrySettings(state=tmp_path / "state", certificates=(), retry=QUICK)
         with Registry(real[request.param], settings) as registry:
             yield registry.repository(name.replace("--", "-"))
 

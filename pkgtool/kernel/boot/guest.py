@@ -20,6 +20,7 @@ from pkgtool.kernel.boot.machine import KVM, Machine, kvm_is_worth_a_probe
 _PROBE_SECONDS = 15.0
 _CONNECT_SECONDS = 10.0
 _SHOWN_LINES = 25
+_PANIC = re.compile(r"Kernel panic[^\n]*\n")
 
 
 class BootFailed(KernelError):
@@ -74,7 +75,7 @@ class Guest:
         return self.transcript
 
     def _refuse_if_over(self, pattern: str, seconds: float, deadline: float) -> None:
-        if "Kernel panic" in self._text:
+        if _PANIC.search(self._text):
             raise self._failure(f"the kernel panicked before its console said {pattern!r}")
         if self._ended.is_set() and not self._reader.is_alive():
             raise self._failure(f"the guest ended before its console said {pattern!r}")

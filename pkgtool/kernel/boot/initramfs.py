@@ -7,6 +7,7 @@ end. busybox lies in a directory of its own, so nothing of the root file system 
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from pkgtool.kernel.boot import cpio
 from pkgtool.kernel.boot.cpio import Node
 
 TOOLS = "pkgtool"
+_PT_INTERP = 3
 READY = "pkgtool: the guest is up"
 ENDED = "pkgtool: ended with status"
 
@@ -44,13 +46,21 @@ def busybox(path: Path | None = None) -> Path:
     """A statically linked busybox. Raises `ToolMissing`."""
     candidates = [path] if path else [Path(found) for found in (programs.find("busybox"),) if found]
     for candidate in candidates:
-        content = candidate.read_bytes() if candidate.is_file() else b""
-        if content and b"ld-linux" not in content:
+        if candidate.is_file() and is_static(candidate.read_bytes()):
             return candidate
     raise ToolMissing(
         "a static busybox is not installed: it is the first program in a booted kernel",
         hint="sudo apt-get install busybox-static",
     )
+
+
+def is_static(program: bytes) -> bool:
+    """Whether a 64-bit ELF program needs no dynamic linker: it has no PT_INTERP header (elf(5))."""
+    if program[:5] != b"\x7fELF\x02":
+        return False
+    start, (size, count) = struct.unpack_from("<Q", program, 32)[0], struct.unpack_from("<HH", program, 54)
+    kinds = (struct.unpack_from("<I", program, start + index * size)[0] for index in range(count))
+    return _PT_INTERP not in kinds
 
 
 def initramfs(rootfs: Iterable[Node], script: str, *, tools: Path) -> list[Node]:

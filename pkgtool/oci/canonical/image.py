@@ -34,7 +34,7 @@ def canonicalise(
     is, and named in the label org.opencontainers.image.base.digest.
     """
     parent = _parent_of(layout, product, parents)
-    below = _layers_of(layout, parent) if parent else []
+    below = layers_of(layout, parent) if parent else []
     finished = FileSystem()
     before = file_system(layout, below)
     finished.apply(before.items())
@@ -64,13 +64,14 @@ def _parent_of(layout: Layout, product: Product, parents: Sequence[Descriptor]) 
     found: tuple[int, Descriptor] | None = None
     built = [layer.diff_id for layer in product.layers]
     for parent in parents:
-        own = [layer.diff_id for layer in _layers_of(layout, parent)]
+        own = [layer.diff_id for layer in layers_of(layout, parent)]
         if built[: len(own)] == own and (found is None or len(own) > found[0]):
             found = (len(own), parent)
     return found[1] if found else None
 
 
-def _layers_of(layout: Layout, manifest: Descriptor) -> list[Layer]:
+def layers_of(layout: Layout, manifest: Descriptor) -> list[Layer]:
+    """The layers of an image in the store, lowest first, with what they unpack to."""
     document = layout.manifest(manifest)
     diff_ids = json.loads(layout.read(document.config))["rootfs"]["diff_ids"]
     return [Layer(d, Digest.parse(i)) for d, i in zip(document.layers, diff_ids, strict=True)]

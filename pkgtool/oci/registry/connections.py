@@ -24,13 +24,14 @@ from pkgtool.errors import ConfigError, Interrupted, PkgtoolError
 from pkgtool.oci.registry import trust
 from pkgtool.oci.registry.address import is_loopback
 from pkgtool.oci.registry.body import Part
-from pkgtool.oci.registry.errors import NoSuchHost, TlsFailure, Unreachable, WrongContent, safe_url
+from pkgtool.oci.registry.errors import NoSuchHost, RequestFailed, TlsFailure, Unreachable, WrongContent, safe_url
 from pkgtool.oci.registry.settings import RegistrySettings
 
 if TYPE_CHECKING:
     import httpx2
 
 _GRACE_SECONDS = 120.0
+_DRAINED = 64 * 1024
 _SLOWEST = 8 * 1024
 """Bytes per second. A transfer slower than this on the whole (after the grace) counts as hung."""
 
@@ -92,6 +93,13 @@ class Answer:
     def read(self, limit: int) -> bytes:
         """The whole body, which must be small."""
         return b"".join(self.pieces(limit))
+
+    def drain(self) -> None:
+        """Drop a small body that nobody needs, so that the connection can be used again."""
+        with contextlib.suppress(RequestFailed):
+            for _ in self.pieces(_DRAINED):
+                pass
+        self.close()
 
     def close(self) -> None:
         """Free the connection; one whose body was not read to its end is closed."""

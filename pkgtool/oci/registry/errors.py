@@ -83,6 +83,15 @@ class Refused(RequestFailed):
         self.codes = frozenset(codes)
 
 
+class Incomplete(RequestFailed):
+    """A registry misses something that a manifest names, though it was there a moment ago.
+
+    Temporary: docker-registry says so while another client writes the same link, others until a blob has settled.
+    """
+
+    temporary = True
+
+
 class TagConflict(RegistryError):
     """A published tag holds other content; a published tag is never moved silently."""
 

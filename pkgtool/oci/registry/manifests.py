@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Mapping
 from urllib.parse import quote, urlencode
@@ -19,7 +20,7 @@ from pkgtool.oci.documents import (
     decode,
 )
 from pkgtool.oci.registry.authorization import Scopes
-from pkgtool.oci.registry.errors import WrongContent
+from pkgtool.oci.registry.errors import Incomplete, Refused, WrongContent
 from pkgtool.oci.registry.links import next_page
 from pkgtool.oci.registry.transport import Reply, Transport
 from pkgtool.values import Digest
@@ -79,18 +80,31 @@ class Manifests:
         digest = Digest.of(content)
         if len(content) > MAX_DOCUMENT:
             raise RegistryError(f"manifest {digest} is {len(content)} bytes long; registries need not take it")
-        reply = self._transport.request(
-            "PUT",
-            self._path(tag or digest),
-            scopes=self._push,
-            expect=(200, 201, 202),
-            headers={"Content-Type": media_type},
-            body=content,
-        )
+        reply = self._transport.persistently(functools.partial(self._put, content, media_type, str(tag or digest)))
         named = reply.headers.get("docker-content-digest", "")
         if named:
             self._named(named, digest)
         return reply
+
+    def _put(self, content: bytes, media_type: str, reference: str) -> Reply:
+        try:
+            return self._transport.request(
+                "PUT",
+                self._path(reference),
+                scopes=self._push,
+                expect=(200, 201, 202),
+                headers={"Content-Type": media_type},
+                body=content,
+                retry=False,
+            )
+        except Refused as problem:
+            if "MANIFEST_BLOB_UNKNOWN" not in problem.codes:
+                raise
+            raise Incomplete(
+                f"{self._transport.address.host}/{self._name} misses what manifest {reference} names",
+                details=problem.details,
+                hint="run the same command again: it sends what is missing",
+            ) from problem
 
     def delete(self, reference: str | Digest) -> bool:
         """Delete a tag or manifest; whether it was there."""

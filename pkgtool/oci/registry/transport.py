@@ -120,7 +120,7 @@ class Transport:
 
     def _attempt(self, request: Request, scopes: Scopes, expect: Collection[int]) -> Reply:
         with self._follow(request, scopes) as answer:
-            content = answer.read(MAX_DOCUMENT) if request.method != "HEAD" else b""
+            content = answer.read(MAX_DOCUMENT)
             if answer.status not in expect:
                 raise self._failure(answer, content)
             if looks_like_a_page(answer.headers, content):
@@ -150,8 +150,8 @@ class Transport:
             place = answer.headers.get("location", "")
             if answer.status not in _REDIRECTS or not place or request.method not in ("GET", "HEAD"):
                 return answer
-            with answer:
-                target = urljoin(answer.request.url, place)
+            answer.drain()
+            target = urljoin(answer.request.url, place)
             self._check_target(answer.request.url, target)
             following = replace(request, url=target)
             if origin(target) == self._base:
@@ -159,7 +159,7 @@ class Transport:
             else:
                 kept = {name: value for name, value in request.headers.items() if name.lower() in ("accept", "range")}
                 answer = self._connections.open(replace(following, headers=kept))
-        answer.close()
+        answer.drain()
         raise NotARegistry(f"{request} leads from one redirect to the next")
 
     def _check_target(self, source: str, target: str) -> None:
@@ -185,9 +185,10 @@ class Transport:
             return answer
         with answer:
             asked = answer.headers.get("www-authenticate", "")
+            content = answer.read(MAX_DOCUMENT)  # to its end: so the connection can be used again
             better = self._authorization.answer(asked, scopes, header)
             if better is None:
-                raise self._failure(answer, answer.read(MAX_DOCUMENT))
+                raise self._failure(answer, content)
         return self._connections.open(_with_authorization(request, better))
 
     # -- scheme -----------------------------------------------------------------------------------------
@@ -204,7 +205,7 @@ class Transport:
                     if answer and probe is request:
                         return replace(request, url=answer.request.url), answer
                     if answer:
-                        answer.close()
+                        answer.drain()
         return replace(request, url=self._base + request.url), None
 
     def _schemes(self) -> tuple[str, ...]:

@@ -23,6 +23,7 @@ from pkgtool.oci.registry.unfinished import Unfinished
 
 _RANGE = re.compile(r"(?:bytes=)?0-(\d+)\Z")
 _OCTETS = {"Content-Type": "application/octet-stream"}
+_MAX_MOUNTS = 3
 _NOT_IN_PARTS = frozenset((400, 404, 405, 415))
 _BROKEN_UPLOAD = frozenset(("DIGEST_INVALID", "BLOB_UPLOAD_INVALID", "BLOB_UPLOAD_UNKNOWN"))
 _NOT_IN_ONE = frozenset((400, 404, 405, 411, 413, 415))
@@ -78,7 +79,7 @@ class Upload:
 
     def _mount(self, candidates: Sequence[str]) -> bool:
         """Try to take the blob from another repository. A registry that won't has then begun an upload for us."""
-        for source in candidates:
+        for source in candidates[:_MAX_MOUNTS]:
             scopes = self._scopes | {f"repository:{source}:pull"}
             query = urlencode({"mount": str(self._descriptor.digest), "from": source})
             try:
@@ -90,7 +91,6 @@ class Upload:
             if reply.status == 201:
                 return True
             self._location = self._transport.location(reply)
-            break
         return False
 
     def _begin(self) -> None:

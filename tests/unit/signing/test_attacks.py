@@ -10,7 +10,7 @@ import pytest
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding
 
-from pkgtool.oci.documents import Descriptor, Index, Manifest, encode
+from pkgtool.oci.documents import EMPTY, Descriptor, Index, Manifest, encode
 from pkgtool.policy.decision import Decision, Reason
 from pkgtool.policy.provenance import Expected
 from pkgtool.policy.reader import read_policy
@@ -24,27 +24,35 @@ from pkgtool.signing.statements.facts import BuildFacts, Source
 from pkgtool.signing.statements.provenance import index_provenance
 from pkgtool.signing.statements.statement import CYCLONEDX, SIGN, SPDX, Statement, Subject
 from pkgtool.values import Digest, Platform
-from tests.support.images import AMD64, push_image
-from tests.support.memory_repository import MemoryRepository
-from tests.support.signing import NOW, attestor, new_private_key, sign_all, signer, statement
+from tests.support.registry.images import AMD64
+from tests.support.signing import (
+    NOW,
+    OpenRepository,
+    attestor,
+    new_private_key,
+    push_image,
+    sign_all,
+    signer,
+    statement,
+)
 
 POLICY = """
 signers:
   ours: {key: ours.pub}
 images:
-  - signatures: {by: ours}
+  - signatures: {by: [ours]}
 """
 
 
 @pytest.fixture
-def repository() -> MemoryRepository:
-    repository = MemoryRepository()
+def repository() -> OpenRepository:
+    repository = OpenRepository()
     push_image(repository, "v1")
     return repository
 
 
 @pytest.fixture
-def decide(tmp_path: Path, repository: MemoryRepository) -> Callable[..., Decision]:
+def decide(tmp_path: Path, repository: OpenRepository) -> Callable[..., Decision]:
     def decide(
         text: str = POLICY, reference: str | Digest = "v1", *, key: PublicKey | None = None, **expected
     ) -> Decision:
@@ -57,8 +65,9 @@ def decide(tmp_path: Path, repository: MemoryRepository) -> Callable[..., Decisi
     return decide
 
 
-def attach(repository: MemoryRepository, subject: Descriptor, content: bytes, kind: str = SIGN) -> None:
+def attach(repository: OpenRepository, subject: Descriptor, content: bytes, kind: str = SIGN) -> None:
     """Put a bundle beside an image, as anybody may who can write."""
+    repository.write_blob(b"{}", EMPTY)
     layer = repository.write_blob(content, bundle.MEDIA_TYPE)
     repository.attach(bundle.manifest(layer, subject, bundle.referrer_annotations(kind, "2026-11-01T00:00:00Z")))
 
@@ -69,7 +78,7 @@ def signed(payload: bytes, name: str = "ours", payload_type: str = IN_TOTO) -> b
     return Bundle(envelope, key.public_key.hint).encode()
 
 
-def index_of(repository: MemoryRepository) -> Descriptor:
+def index_of(repository: OpenRepository) -> Descriptor:
     return publish.targets(repository, "v1")[0]
 
 
@@ -98,7 +107,7 @@ def test_a_strangers_signature(repository, decide) -> None:
 
 
 def test_a_signature_of_another_image(repository, decide) -> None:
-    other = MemoryRepository()
+    other = OpenRepository()
     push_image(other, "v1", "evil")
     theirs = sign_all(other, "v1")
     repository.blobs |= other.blobs
@@ -191,7 +200,7 @@ def test_an_altered_classic_payload(repository, decide) -> None:
     refused(decide(), Reason.REFUSED, "not by a trusted key")
 
 
-def put_classic(repository: MemoryRepository, subject: Descriptor, payload: bytes, signature: bytes) -> None:
+def put_classic(repository: OpenRepository, subject: Descriptor, payload: bytes, signature: bytes) -> None:
     blob = repository.write_blob(payload, classic.SIGNATURE_LAYER)
     annotations = {classic.SIGNATURE: base64.b64encode(signature).decode()}
     manifest, config = classic.manifest([replace(blob, annotations=annotations)])
@@ -201,7 +210,7 @@ def put_classic(repository: MemoryRepository, subject: Descriptor, payload: byte
 
 def test_altered_annotations(repository, decide) -> None:
     """An annotation counts only if it is signed; the referrer's own annotations are anybody's."""
-    policy = POLICY.replace("{by: ours}", "{by: ours, annotations: {stage: production}}")
+    policy = POLICY.replace("{by: [ours]}", "{by: [ours], annotations: {stage: production}}")
     sign_all(repository, "v1", annotations={"stage": "test"})
     for subject in publish.targets(repository, "v1"):
         for referrer in repository.referrers(subject.digest):
@@ -214,7 +223,7 @@ def test_altered_annotations(repository, decide) -> None:
 def test_a_second_layer(repository, decide) -> None:
     sign_all(repository, "v1")
     for subject in publish.targets(repository, "v1"):
-        del repository.tagged[classic.signature_tag(subject.digest)]
+        del repository.pointers[classic.signature_tag(subject.digest)]
         for referrer in repository.referrers(subject.digest):
             manifest = Manifest.parse(repository.get_manifest(referrer.digest)[1], what="it")
             del repository.manifests[referrer.digest]
@@ -303,7 +312,7 @@ def test_a_platform_exchanged_against_a_release(repository, decide) -> None:
 
 def test_too_few_signers(repository, decide) -> None:
     policy = POLICY.replace("ours: {key: ours.pub}", "ours: {key: ours.pub}\n  second: {key: second.pub}")
-    policy = policy.replace("{by: ours}", "{by: [ours, second], count: 2}")
+    policy = policy.replace("{by: [ours]}", "{by: [ours, second], count: 2}")
     sign_all(repository, "v1")
     refused(decide(policy), Reason.TOO_FEW, "2 signers must have made the signature, and only ours did (not second)")
     sign_all(repository, "v1", "second")
@@ -389,7 +398,7 @@ def test_more_than_anybody_looks_at(repository, decide, monkeypatch: pytest.Monk
 
 def test_an_image_that_no_rule_is_for(repository, decide) -> None:
     sign_all(repository, "v1")
-    policy = POLICY.replace("- signatures", "- match: other.example/*\n    signatures")
+    policy = POLICY.replace("- signatures", "- match: [other.example/*]\n    signatures")
     refused(decide(policy), Reason.NO_RULE, "no rule of")
 
 

@@ -57,7 +57,7 @@ def test_a_key_file_in_any_encoding(tmp_path: Path, encoding: str) -> None:
 @pytest.mark.parametrize("encoding", ["encrypted PKCS#8", "encrypted OpenSSH"])
 def test_a_wrong_passphrase_has_its_own_error(tmp_path: Path, encoding: str) -> None:
     (tmp_path / "key").write_bytes(new_private_key().private_bytes(*ENCODINGS[encoding]))
-    with pytest.raises(SigningError, match="passphrase of the key .*/key is wrong"):
+    with pytest.raises(SigningError, match=r"passphrase of the key .*/key is wrong"):
         open_signer(str(tmp_path / "key"), lambda _what: b"wrong")
 
 
@@ -263,11 +263,11 @@ def test_a_program_with_another_key_is_found_out(tmp_path: Path) -> None:
 def test_signing_and_verifying_with_keys_does_not_import_sigstore(tmp_path: Path) -> None:
     program = """
 import sys
-from tests.support.memory_repository import MemoryRepository
-from tests.support.images import push_image
+from tests.support.signing import OpenRepository
+from tests.support.signing import push_image
 from tests.support.signing import sign_all, signer
 from pkgtool.signing import verify
-repository = MemoryRepository()
+repository = OpenRepository()
 push_image(repository, "v1")
 for subject in sign_all(repository, "v1"):
     assert len(verify.image(repository, subject.digest, verify.Trust((signer().public_key,))).evidence) == 2

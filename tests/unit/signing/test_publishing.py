@@ -11,19 +11,17 @@ from pkgtool.signing import publish, verify
 from pkgtool.signing.formats import bundle, classic
 from pkgtool.signing.statements.statement import PROVENANCE, SIGN, SPDX, Statement, Subject
 from pkgtool.signing.verify import Format, Trust
-from tests.support.images import push_image
-from tests.support.memory_repository import MemoryRepository
-from tests.support.signing import attestor, sign_all, signer, statement
+from tests.support.signing import OpenRepository, attestor, push_image, sign_all, signer, statement
 
 
 @pytest.fixture
-def repository() -> MemoryRepository:
-    repository = MemoryRepository()
+def repository() -> OpenRepository:
+    repository = OpenRepository()
     push_image(repository, "v1")
     return repository
 
 
-def test_the_index_and_every_manifest_are_signed_in_both_formats(repository: MemoryRepository) -> None:
+def test_the_index_and_every_manifest_are_signed_in_both_formats(repository: OpenRepository) -> None:
     subjects = sign_all(repository, "v1")
     assert len(subjects) == 3
     for subject in subjects:
@@ -33,7 +31,7 @@ def test_the_index_and_every_manifest_are_signed_in_both_formats(repository: Mem
         assert not found.refusals
 
 
-def test_signing_again_with_the_same_key_writes_nothing(repository: MemoryRepository) -> None:
+def test_signing_again_with_the_same_key_writes_nothing(repository: OpenRepository) -> None:
     sign_all(repository, "v1")
     before = repository.writes
     for subject in publish.targets(repository, "v1"):
@@ -41,7 +39,7 @@ def test_signing_again_with_the_same_key_writes_nothing(repository: MemoryReposi
     assert repository.writes == before
 
 
-def test_another_key_and_other_annotations_are_added(repository: MemoryRepository) -> None:
+def test_another_key_and_other_annotations_are_added(repository: OpenRepository) -> None:
     sign_all(repository, "v1")
     (index, *_rest) = sign_all(repository, "v1", "second")
     sign_all(repository, "v1", annotations={"stage": "production"})
@@ -51,7 +49,7 @@ def test_another_key_and_other_annotations_are_added(repository: MemoryRepositor
     assert sorted(tuple(each.annotations.items()) for each in found) == [()] * 4 + [(("stage", "production"),)] * 2
 
 
-def test_a_forged_bundle_with_our_hint_does_not_keep_us_from_signing(repository: MemoryRepository) -> None:
+def test_a_forged_bundle_with_our_hint_does_not_keep_us_from_signing(repository: OpenRepository) -> None:
     (index, *_rest) = publish.targets(repository, "v1")
     publish.sign(repository, index, attestor("stranger"))
     for digest, content in list(repository.blobs.items()):
@@ -64,7 +62,7 @@ def test_a_forged_bundle_with_our_hint_does_not_keep_us_from_signing(repository:
     assert all(each.new for each in publish.sign(repository, index, attestor()))
 
 
-def test_an_attestation_is_signed_once_for_both_formats(repository: MemoryRepository) -> None:
+def test_an_attestation_is_signed_once_for_both_formats(repository: OpenRepository) -> None:
     (index, *_rest) = publish.targets(repository, "v1")
     made = statement(index, PROVENANCE)
     assert [each.new for each in publish.attest(repository, index, made, attestor())] == [True, True]
@@ -76,7 +74,7 @@ def test_an_attestation_is_signed_once_for_both_formats(repository: MemoryReposi
     assert len(signatures) == 1
 
 
-def test_other_content_of_the_same_type_is_another_attestation(repository: MemoryRepository) -> None:
+def test_other_content_of_the_same_type_is_another_attestation(repository: OpenRepository) -> None:
     (index, *_rest) = publish.targets(repository, "v1")
     for value in (1, 2):
         publish.attest(repository, index, statement(index, SPDX, {"value": value}), attestor())
@@ -84,18 +82,18 @@ def test_other_content_of_the_same_type_is_another_attestation(repository: Memor
     assert sorted(piece.predicate["value"] for piece in found) == [1, 1, 2, 2]
 
 
-def test_a_statement_about_something_else_is_not_attached(repository: MemoryRepository) -> None:
+def test_a_statement_about_something_else_is_not_attached(repository: OpenRepository) -> None:
     index, manifest, _other = publish.targets(repository, "v1")
     with pytest.raises(SigningError, match="about another artifact"):
         publish.attest(repository, index, statement(manifest, SPDX), attestor())
 
 
-def test_what_does_not_exist_can_not_be_signed(repository: MemoryRepository) -> None:
+def test_what_does_not_exist_can_not_be_signed(repository: OpenRepository) -> None:
     with pytest.raises(SigningError, match="has no v2 to sign"):
         publish.targets(repository, "v2")
 
 
-def test_the_classic_layout_is_cosigns(repository: MemoryRepository) -> None:
+def test_the_classic_layout_is_cosigns(repository: OpenRepository) -> None:
     (index, *_rest) = publish.targets(repository, "v1")
     publish.sign(repository, index, attestor())
     _, content = repository.get_manifest(f"sha256-{index.digest.hex}.sig")
@@ -117,7 +115,7 @@ def test_the_classic_layout_is_cosigns(repository: MemoryRepository) -> None:
     assert config["rootfs"]["diff_ids"] == [str(layer.digest)]
 
 
-def test_the_bundle_is_a_referrer_with_one_layer_and_no_key_id(repository: MemoryRepository) -> None:
+def test_the_bundle_is_a_referrer_with_one_layer_and_no_key_id(repository: OpenRepository) -> None:
     (index, *_rest) = publish.targets(repository, "v1")
     publish.sign(repository, index, attestor(), annotations={"a": "b"})
     (referrer,) = repository.referrers(index.digest, artifact_type=bundle.MEDIA_TYPE)
@@ -132,7 +130,7 @@ def test_the_bundle_is_a_referrer_with_one_layer_and_no_key_id(repository: Memor
     assert claimed["subject"][0]["annotations"] == {"a": "b"}
 
 
-class Racing(MemoryRepository):
+class Racing(OpenRepository):
     """Somebody else writes the tag right after us, a few times."""
 
     def __init__(self, times: int) -> None:
@@ -143,7 +141,7 @@ class Racing(MemoryRepository):
         pushed = super().put_manifest(content, media_type, tag=tag)
         if tag.endswith(".sig") and self.times:
             self.times -= 1
-            theirs, config = classic.manifest([Descriptor.of(b"theirs", classic.SIGNATURE_LAYER)])
+            theirs, config = classic.manifest([self.write_blob(b"theirs", classic.SIGNATURE_LAYER)])
             self.write_blob(config, "config")
             super().put_manifest(theirs.encode(), theirs.media_type, tag=tag)
         return pushed

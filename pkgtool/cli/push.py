@@ -1,0 +1,60 @@
+"""Publish what the current tree's tags name: build what is missing, then images, indexes, and tags last."""
+
+from __future__ import annotations
+
+import argparse
+
+from pkgtool.cli import options
+from pkgtool.errors import ExitCode
+
+EXAMPLES = """\
+examples:
+  pkgtool push --registry localhost:5000          the whole tree, for all its platforms
+  pkgtool push --no-build getty                   only what is built
+  pkgtool push --dry-run                          what would be done
+"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    options.add_packages(parser)
+    parser.add_argument("--dry-run", action="store_true", help="show the plan and do nothing")
+    parser.add_argument("--no-build", action="store_true", help="fail if something is not built yet")
+    parser.add_argument("--allow-dirty", action="store_true", help="publish what is not committed, under dirty tags")
+    parser.add_argument(
+        "--replace", action="append", default=[], metavar="TAG", help="allow other content under this published tag"
+    )
+    options.add_registry_options(parser)
+    options.add_tag_options(parser)
+
+
+def run(parsed: argparse.Namespace) -> int:
+    from pkgtool.cli.run_options import run_options
+    from pkgtool.cli.session import cancellable
+    from pkgtool.report import build_report, push_report
+    from pkgtool.report.progress import sink_for
+    from pkgtool.workflows.push import PushOptions, push
+
+    chosen = PushOptions(parsed.no_build, parsed.allow_dirty, tuple(parsed.replace))
+    if parsed.dry_run:
+        return _show_plan(parsed, chosen)
+    events = sink_for(options.progress_mode(parsed), verbosity=parsed.verbose)
+    with cancellable() as cancel:
+        report = push(run_options(parsed), chosen, parsed.packages, events=events, cancel=cancel)
+    options.emit(push_report.as_json(report) if parsed.json else push_report.as_table(report))
+    if report.results.good:
+        return ExitCode.OK
+    raise build_report.failure(report, interrupted=cancel.requested)
+
+
+def _show_plan(parsed: argparse.Namespace, chosen: object) -> int:
+    from pkgtool.cli.run_options import run_options
+    from pkgtool.plan import plan_push
+    from pkgtool.report import plan_report
+    from pkgtool.workflows.push import PushOptions, plan_of
+
+    assert isinstance(chosen, PushOptions)
+    planned, registry = plan_of(run_options(parsed), chosen, parsed.packages)
+    tree = planned.tree
+    plan = plan_push(planned.plan, tree.names, tree.fingerprints, registry)
+    options.emit(plan_report.as_json(tree, plan) if parsed.json else plan_report.as_text(tree, plan))
+    return ExitCode.OK

@@ -1,0 +1,60 @@
+"""The end of a push: what is published where, and what had to be sent for it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from pkgtool.executor import StepResult
+from pkgtool.plan import Step, StepKind
+from pkgtool.report.text import size, table
+from pkgtool.workflows.build import BuildReport
+
+_HEADINGS = ("PACKAGE", "TAG", "PLATFORMS", "INDEX", "SENT", "RESULT")
+
+
+def as_table(report: BuildReport) -> str:
+    """A line a package, then what was left out."""
+    rows = [
+        (
+            step.package,
+            step.reference.tag if step.reference else "-",
+            ",".join(_platforms(result)) or "-",
+            str(result.record.manifest.digest)[:19] if result.record else "-",
+            size(result.sent),
+            result.outcome.value,
+        )
+        for step, result in _pushes(report)
+    ]
+    lines = list(table(_HEADINGS, rows)) if rows else ["nothing to publish"]
+    lines += [f"{skipped.package} left out: {skipped.reason}" for skipped in report.plan.skipped]
+    return "\n".join(lines)
+
+
+def as_json(report: BuildReport) -> str:
+    """The same as a JSON object."""
+    packages = []
+    for step, result in _pushes(report):
+        entry: dict[str, Any] = {
+            "package": step.package,
+            "reference": str(step.reference),
+            "result": result.outcome.value,
+            "sent": result.sent,
+            "seconds": round(result.seconds, 3),
+        }
+        if result.record:
+            entry["index"] = str(result.record.manifest.digest)
+            entry["platforms"] = {str(blob.platform): str(blob.digest) for blob in result.record.blobs}
+        if result.error:
+            entry["error"] = result.error.message
+        packages.append(entry)
+    skipped = [{"package": s.package, "reason": s.reason} for s in report.plan.skipped]
+    return json.dumps({"packages": packages, "skipped": skipped}, indent=2)
+
+
+def _pushes(report: BuildReport) -> list[tuple[Step, StepResult]]:
+    return [(s, report.results.by_step[s.id]) for s in report.plan.steps if s.kind is StepKind.PUSH]
+
+
+def _platforms(result: StepResult) -> list[str]:
+    return [str(blob.platform).removeprefix("linux/") for blob in result.record.blobs] if result.record else []

@@ -1,0 +1,95 @@
+"""Publish what the current tree's tags name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from pkgtool.actions.registry import PullAction, PushAction
+from pkgtool.actions.site import Site
+from pkgtool.cancel import Cancellation
+from pkgtool.errors import SourceError, StoreError
+from pkgtool.events import Sink
+from pkgtool.executor import Action
+from pkgtool.plan import Plan, StepKind, plan_push
+from pkgtool.workflows.build import BuildReport, Planned, carry_out, make_plan
+from pkgtool.workflows.options import RunOptions
+from pkgtool.workflows.registries import open_registry, published_images, require_registry
+from pkgtool.workflows.tree import Tree, target_platforms
+
+
+@dataclass(frozen=True, slots=True)
+class PushOptions:
+    """What is particular to pushing. `replace` names tags whose published content may be replaced."""
+
+    no_build: bool = False
+    allow_dirty: bool = False
+    replace: tuple[str, ...] = ()
+
+
+def plan_of(options: RunOptions, push_options: PushOptions, packages: Sequence[str]) -> tuple[Planned, str]:
+    """The plan of a push as far as the store decides, and the registry's name; nothing is done.
+
+    Raises `SourceError` for dirty packages, before anything else happens.
+    """
+    planned = make_plan(
+        options,
+        packages,
+        platforms=lambda tree: target_platforms(options, tree.workspace, all_by_default=True),
+    )
+    tree = planned.tree
+    if not push_options.allow_dirty:
+        refuse_dirty(tree)
+    name = require_registry(options, tree.workspace, [tree.fingerprints[n] for n in tree.names])
+    return planned, name
+
+
+def push(
+    options: RunOptions,
+    push_options: PushOptions,
+    packages: Sequence[str],
+    *,
+    events: Sink,
+    cancel: Cancellation,
+) -> BuildReport:
+    """Build what is missing and publish it: images, then indexes, tags last. Failures of steps are in the report.
+
+    Raises `SourceError` for dirty packages before anything is built, `StoreError` with `no_build` for what is not
+    in the store.
+    """
+    planned, name = plan_of(options, push_options, packages)
+    tree = planned.tree
+    with open_registry(name, tree.workspace, planned.store, events=events, cancel=cancel) as registry:
+        if options.pull and not planned.target.rebuild:
+            found = published_images(planned.plan, registry, tree.fingerprints, optional=False, events=events)
+            planned = planned.again(published=found)
+        if push_options.no_build:
+            _refuse_builds(planned.plan)
+        plan = plan_push(planned.plan, tree.names, tree.fingerprints, name)
+
+        def actions(site: Site) -> Mapping[StepKind, Action]:
+            replaceable = frozenset(push_options.replace)
+            return {
+                StepKind.PULL: PullAction(site, registry),
+                StepKind.PUSH: PushAction(site, registry, planned.target.platforms, replaceable),
+            }
+
+        return carry_out(replace(planned, plan=plan), options, actions=actions, events=events, cancel=cancel)
+
+
+def refuse_dirty(tree: Tree) -> None:
+    """Raises `SourceError` if a package that was asked for is dirty, or stands on one that is."""
+    dirty = [name for name in tree.names if tree.fingerprints[name].dirty]
+    if dirty:
+        raise SourceError(
+            f"not committed, so not to be published: {', '.join(dirty)}",
+            hint=f"'pkgtool why {dirty[0]}' says what is; commit it, or publish under dirty tags with --allow-dirty",
+        )
+
+
+def _refuse_builds(plan: Plan) -> None:
+    missing = [step.title for step in plan.to_do() if step.kind is StepKind.BUILD]
+    if missing:
+        raise StoreError(
+            f"not built, and --no-build forbids it: {', '.join(missing)}", hint=f"pkgtool build {missing[0].split()[0]}"
+        )

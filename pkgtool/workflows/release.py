@@ -1,0 +1,148 @@
+"""A release: one tag on every package, all of them or none as far as a registry allows, and a file that says which."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pkgtool.cancel import Cancellation
+from pkgtool.config.loader import LoadOptions, load
+from pkgtool.errors import PkgtoolError, RegistryError, SourceError, UsageError, raise_all
+from pkgtool.events import Note, Sink
+from pkgtool.fingerprint import Fingerprint, compute
+from pkgtool.oci import files
+from pkgtool.oci.registry.describe import PublishedPackage, describe_published
+from pkgtool.oci.registry.point import TagMove, point_tags
+from pkgtool.oci.registry.repository import Registry
+from pkgtool.oci.store import Store
+from pkgtool.release import Release, ReleasedImage, ReleasedPackage
+from pkgtool.source.git import commit_of, find_top
+from pkgtool.source.state import SourceState
+from pkgtool.source.trees import CommitTree
+from pkgtool.values import Digest, Platform, is_tag
+from pkgtool.workflows.options import RunOptions
+from pkgtool.workflows.push import refuse_dirty
+from pkgtool.workflows.registries import open_registry, require_registry
+from pkgtool.workflows.tree import Tree, find_root, open_store, open_tree, target_platforms
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseReport:
+    """The release, where its file is, and how many tags had to be set (0: it was complete)."""
+
+    release: Release
+    file: Path
+    set_tags: int
+
+
+def release(
+    options: RunOptions,
+    name: str,
+    packages: Sequence[str] = (),
+    *,
+    git_tag: str = "",
+    file: Path,
+    events: Sink,
+    cancel: Cancellation,
+) -> ReleaseReport:
+    """Point the tag `name` of every package at its published index, and write the release file.
+
+    From the clean working tree, or from the commit that `git_tag` names. Raises `SourceError` for a dirty tree,
+    `RegistryError` (or `Problems`) for packages that are not published for all their platforms, `TagConflict` if
+    the release tag stands elsewhere, `PartlyPointed` if a registry failed in between: the same call goes on then.
+    """
+    if not is_tag(name):
+        raise UsageError(f"{name!r} can't be a tag", hint="letters, digits, . _ -, at most 128")
+    tree = _tree_at(options, git_tag, packages) if git_tag else open_tree(options, packages)
+    refuse_dirty(tree)
+    store = open_store(options, tree.workspace)
+    address = require_registry(options, tree.workspace, [tree.fingerprints[n] for n in tree.names])
+    with store.in_use(cancel=cancel):
+        with open_registry(address, tree.workspace, store, events=events, cancel=cancel) as registry:
+            found = _collect(options, tree, registry, name, address, git_tag)
+            staged = _stage(store, found)
+            moves = [
+                TagMove(registry.repository(package.repository), name, package.index.digest)
+                for package in found.packages
+            ]
+            events(Note("info", f"pointing {name} of {len(moves)} packages"))
+            changed = point_tags(moves)
+        found.write(file)
+        staged.unlink(missing_ok=True)
+    return ReleaseReport(found, file, changed)
+
+
+def _tree_at(options: RunOptions, revision: str, packages: Sequence[str]) -> Tree:
+    """The tree of a commit, whatever is checked out."""
+    root = find_root(options.directory)
+    top = find_top(root)
+    if top is None:
+        raise SourceError(f"{root} is not in a git repository")
+    commit = commit_of(top, revision)
+    prefix = "" if top == root else f"{root.relative_to(top).as_posix()}/"
+    workspace = load(CommitTree(root, prefix, commit), LoadOptions(str(root), prefix, options.overrides))
+    unknown = [name for name in packages if name not in workspace.packages]
+    if unknown:
+        raise UsageError(f"there is no package {unknown[0]!r} at {revision}")
+    names = tuple(packages) or tuple(workspace.packages)
+    paths = {part.path for package in workspace.packages.values() for part in package.context}
+    sources = SourceState(root, paths, revision=commit)
+    return Tree(workspace, names, sources, compute(workspace.packages, sources.facts, names=names))
+
+
+def _collect(options: RunOptions, tree: Tree, registry: Registry, name: str, address: str, git_tag: str) -> Release:
+    wanted = target_platforms(options, tree.workspace, all_by_default=True)
+    packages: list[ReleasedPackage] = []
+    problems: list[PkgtoolError] = []
+    for package in tree.names:
+        platforms = [platform for platform in tree.package(package).platforms if platform in wanted]
+        if not platforms:
+            continue
+        fingerprint = tree.fingerprints[package]
+        reference = fingerprint.reference
+        found = describe_published(registry.repository(reference.repository), reference.tag)
+        problem = _incomplete(fingerprint, found, platforms, address)
+        if problem:
+            problems.append(problem)
+        elif found:
+            packages.append(_released(package, fingerprint, found))
+    raise_all(problems)
+    return Release(name, tree.sources.main.commit, address, tuple(packages), git_tag)
+
+
+def _incomplete(
+    fingerprint: Fingerprint, found: PublishedPackage | None, platforms: Sequence[Platform], address: str
+) -> RegistryError | None:
+    reference = fingerprint.reference
+    missing = [platform for platform in platforms if found is None or platform not in found.images]
+    if not missing:
+        return None
+    return RegistryError(
+        f"{address}/{reference} is not published for {', '.join(map(str, missing))}",
+        hint=f"pkgtool push {fingerprint.package}",
+    )
+
+
+def _released(name: str, fingerprint: Fingerprint, found: PublishedPackage) -> ReleasedPackage:
+    images = tuple(
+        ReleasedImage(platform, image.descriptor.digest, image.descriptor.size, image.size)
+        for platform, image in found.images.items()
+    )
+    reference = fingerprint.reference
+    return ReleasedPackage(name, reference.repository, reference.tag, found.index, found.size, images)
+
+
+def _stage(store: Store, found: Release) -> Path:
+    """Write down what is about to be tagged. A release that was begun with other content is not mixed with this one."""
+    key = Digest.of(f"{found.registry} {found.name}".encode()).short
+    path = store.private / "releases" / f"{found.name}-{key}.json"
+    if path.exists():
+        begun = Release.parse(path.read_bytes(), what=str(path))
+        if begun.encode() != found.encode():
+            raise SourceError(
+                f"a release {found.name} was begun from commit {begun.commit[:12]} and not finished",
+                hint=f"finish it from that commit, or give it up: rm {path}",
+            )
+    files.write_atomic(path, found.encode())
+    return path

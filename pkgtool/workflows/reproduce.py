@@ -1,0 +1,142 @@
+"""Rebuild what is there, as differently as possible, and compare the bytes."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from pkgtool.cancel import Cancellation
+from pkgtool.engines.interface import Engine
+from pkgtool.events import Note, Sink
+from pkgtool.oci.canonical.extract import extract_files
+from pkgtool.oci.compare import ImageDifference, compare
+from pkgtool.oci.store import MemoRecord, Store
+from pkgtool.oci.store.store import remove_tree
+from pkgtool.plan import Step, StepKind
+from pkgtool.values import Platform
+from pkgtool.workflows.build import BuildReport, build, carry_out, make_plan
+from pkgtool.workflows.options import RunOptions
+
+_OTHER_UMASK = 0o077
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """One package on one platform: both results, who made them, and the difference if there is one."""
+
+    package: str
+    platform: Platform
+    original: MemoRecord
+    rebuilt: MemoRecord
+    difference: ImageDifference | None
+    extracted: str = ""
+    """Where the differing files of both lie, for diffoscope."""
+
+    @property
+    def same(self) -> bool:
+        return self.original.manifest.digest == self.rebuilt.manifest.digest
+
+
+@dataclass(frozen=True, slots=True)
+class ReproduceReport:
+    """The comparisons; or, if one of the builds failed, none, and its report."""
+
+    comparisons: tuple[Comparison, ...]
+    failed: BuildReport | None = None
+
+
+def reproduce(options: RunOptions, packages: Sequence[str], *, events: Sink, cancel: Cancellation) -> ReproduceReport:
+    """Rebuild packages without any cache, in another store and directory, with another umask, and compare.
+
+    With `options.engine` left to choose, the rebuild takes another engine than the originals had, if there is one.
+    What the packages stand on is taken from the store, which is left as it was.
+    """
+    original = build(replace(options, engine="auto", pull=False), packages, events=events, cancel=cancel)
+    if not original.results.good:
+        return ReproduceReport((), original)
+    with _elsewhere(options, original) as store:
+        rebuilt = _rebuild(options, original, store, events, cancel)
+        if not rebuilt.results.good:
+            return ReproduceReport((), rebuilt)
+        steps = [s for s in rebuilt.plan.steps if s.kind is StepKind.BUILD and s.package in original.tree.names]
+        return ReproduceReport(tuple(_compare(original, rebuilt, step) for step in steps))
+
+
+def _rebuild(
+    options: RunOptions, original: BuildReport, store: Store, events: Sink, cancel: Cancellation
+) -> BuildReport:
+    def connect() -> Engine:
+        engine = _other_engine(original, options.engine, store)
+        events(Note("info", f"rebuilding with {engine.info}"))
+        return engine
+
+    there = replace(options, store=store.root)
+    planned = make_plan(there, list(original.tree.names), rebuild=True)
+    before = os.umask(_OTHER_UMASK)
+    try:
+        return carry_out(planned, there, connect=connect, events=events, cancel=cancel)
+    finally:
+        os.umask(before)
+
+
+def _other_engine(report: BuildReport, wanted: str, store: Store) -> Engine:
+    """The engine that was asked for; else one that did not make the originals; else whichever there is."""
+    from pkgtool.engines import buildah, docker, select
+
+    if wanted != "auto":
+        return select.connect(store, wanted)
+    makers = {result.record.made_by.split(" ")[0] for result in report.results.by_step.values() if result.record}
+    found: Engine | None = None
+    if "docker" not in makers:
+        found = docker.connect(store)
+    return found or buildah.connect(store) or select.connect(store)
+
+
+@contextmanager
+def _elsewhere(options: RunOptions, original: BuildReport) -> Iterator[Store]:
+    """A store in another place that has the inputs, and what the packages stand on, but not they themselves."""
+    place = Path(tempfile.mkdtemp(prefix="pkgtool-reproduce-"))
+    store = Store(place / "another-store")
+    try:
+        with store.in_use():
+            inputs = original.store.private / "inputs"
+            inputs.mkdir(parents=True, exist_ok=True)
+            (store.private / "inputs").symlink_to(inputs)
+            for step in make_plan(options, list(original.tree.names), rebuild=True).plan.steps:
+                if step.kind is StepKind.BUILD and step.known:
+                    _copy(original.store, store, step.key, step.known)
+        yield store
+    finally:
+        remove_tree(place)
+
+
+def _copy(source: Store, target: Store, key: str, record: MemoRecord) -> None:
+    for blob in (*record.blobs, record.manifest):
+        place = target.layout.blob_path(blob.digest)
+        if not place.exists():
+            source.layout.verify_blob(blob.digest)
+            with source.layout.open(blob.digest) as content, target.layout.writer() as writer:
+                while chunk := content.read(1 << 20):
+                    writer.write(chunk)
+                target.layout.adopt(writer)
+    target.remember(key, record)
+
+
+def _compare(original: BuildReport, rebuilt: BuildReport, step: Step) -> Comparison:
+    before, after = original.results.by_step[step.id].record, rebuilt.results.by_step[step.id].record
+    assert before is not None
+    assert after is not None
+    assert step.platform is not None
+    comparison = Comparison(step.package, step.platform, before, after, None)
+    if comparison.same:
+        return comparison
+    found = compare(original.store.layout, before.manifest, rebuilt.store.layout, after.manifest)
+    place = Path(tempfile.mkdtemp(prefix=f"pkgtool-difference-{step.package.replace('/', '-')}-"))
+    paths = {file.path for file in found.files}
+    extract_files(original.store.layout, before.manifest, paths, place / "original")
+    extract_files(rebuilt.store.layout, after.manifest, paths, place / "rebuilt")
+    return replace(comparison, difference=found, extracted=str(place))

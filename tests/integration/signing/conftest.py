@@ -1,0 +1,96 @@
+"""Unmodified clients against registries and a sigstore of our own, all without a network."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from pkgtool.oci.registry.repository import Registry, RegistryRepository
+from tests.support import sid_tools
+from tests.support.offline import no_network
+from tests.support.registry import go_program
+from tests.support.registry.registries import docker_registry, referrers_registry
+from tests.support.sigstore_standin import Standin, standin
+
+PASSWORD = "for the tests alone"
+
+
+@dataclass(frozen=True)
+class Tools:
+    """Programs of Debian sid."""
+
+    cosign: str
+    oras: str
+    skopeo: str
+    crane: str
+
+
+@pytest.fixture(scope="session")
+def tools() -> Tools:
+    """Downloaded, and the second registry built, before the network goes away."""
+    go_program.build(Path(__file__).parents[2] / "support" / "registry" / "referrers_registry")
+    return Tools(*(sid_tools.program(name) for name in ("cosign", "oras", "skopeo", "crane")))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def offline(tools: Tools) -> Iterator[None]:
+    """Everything below this directory runs without a network."""
+    with no_network():
+        yield
+
+
+@pytest.fixture(scope="session")
+def instance(offline: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Standin]:
+    with standin(tmp_path_factory.mktemp("sigstore")) as running:
+        yield running
+
+
+@pytest.fixture(scope="session", params=["fallback tags", "referrers API"])
+def host(request: pytest.FixtureRequest, offline: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A registry without the referrers API, and one with it."""
+    if request.param == "fallback tags":
+        with docker_registry(tmp_path_factory.mktemp("registry")) as address:
+            yield address
+    else:
+        with referrers_registry() as address:
+            yield address
+
+
+@pytest.fixture(scope="session")
+def registry(host: str) -> Iterator[Registry]:
+    with Registry(host) as opened:
+        yield opened
+
+
+@pytest.fixture
+def repository(registry: Registry, request: pytest.FixtureRequest) -> RegistryRepository:
+    """A repository of the test's own."""
+    number = abs(hash(request.node.nodeid))
+    return registry.repository(f"linuxkit/t{number}/getty")
+
+
+Cosign = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def cosign(tools: Tools, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cosign:
+    """Run cosign in the test's directory, with a home of its own."""
+    monkeypatch.chdir(tmp_path)
+    environment = {
+        "HOME": str(tmp_path),
+        "PATH": os.environ["PATH"],
+        "COSIGN_PASSWORD": PASSWORD,
+        "TUF_ROOT": str(tmp_path / "tuf"),
+    }
+
+    def run(*arguments: str, fails: bool = False) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run([tools.cosign, *arguments], capture_output=True, text=True, env=environment)
+        assert (done.returncode != 0) is fails, f"cosign {' '.join(arguments)}: {done.returncode}\n{done.stderr}"
+        return done
+
+    return run
