@@ -16,7 +16,7 @@ from pkgtool.config.yaml_reader import Source, locate
 from pkgtool.errors import ConfigError
 from pkgtool.model import BuildArg, ContextPath, DockerImages, Package, Role, Rootfs, TreeSettings
 from pkgtool.source.trees import SourceTree
-from pkgtool.values import ImageRef, Platform, is_repository, is_tag
+from pkgtool.values import ImageRef, Platform, check_organisation, is_repository, is_tag
 
 _ARCHITECTURES = frozenset(
     "386 amd64 arm arm64 loong64 mips mips64 mips64le mipsle ppc64 ppc64le riscv64 s390x wasm".split()
@@ -63,9 +63,7 @@ class Draft:
     references: list[Reference] = field(default_factory=list)
 
 
-@cache
-def _check_org(org: str) -> None:
-    ImageRef.parse(f"{org}/x")
+_check_org = cache(check_organisation)
 
 
 @cache
@@ -103,9 +101,18 @@ class PackageReader:
             self.problems.append(ConfigError(f"{path or '.'} has no {self._overrides.build_file}"))
             return None
         self._source, self._path = Source(file, content), path
+        self._no_links((path, file))
         found, problems = typed.read(self._source, BuildFile)
         self.problems += problems
         return self._draft(found) if found else None
+
+    def _no_links(self, paths: Sequence[str]) -> None:
+        """A link's hash is that of its target's name, so what it leads to would not count in the tag."""
+        for path in paths:
+            if self._tree.is_link(path):
+                self._problem(
+                    f"{path} is a symbolic link, so its content has no part in the tag", (), "copy what it names"
+                )
 
     # -- pieces -----------------------------------------------------------------------------------------
 
@@ -152,12 +159,12 @@ class PackageReader:
     def _org(self, file: BuildFile) -> str:
         if self._overrides.org is not None:
             return self._overrides.org
-        org = file.org or self._settings.org or model.DEFAULT_ORG
-        try:
-            _check_org(org)
-        except ValueError as problem:
-            self._problem(f"{org!r} can't be an organisation: {problem}", ("org",))
-        return org
+        if file.org:
+            try:
+                _check_org(file.org)
+            except ValueError as problem:
+                self._problem(f"{file.org!r} can't be an organisation: {problem}", ("org",))
+        return file.org or self._settings.org or model.DEFAULT_ORG
 
     def _tag(self, template: str) -> str:
         template = self._overrides.tag or template or tag_template.DEFAULT

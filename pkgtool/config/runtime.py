@@ -39,14 +39,14 @@ class _GoField:
     rule: str
 
 
-def _pointer(name: str, kind: Kind, json_name: str = "") -> _GoField:
+def _pointer(name: str, kind: Kind, json_name: str = "", *, doc: str = "") -> _GoField:
     """Left out when absent."""
-    return _GoField(Key(name, kind), json_name or name, "pointer")
+    return _GoField(Key(name, kind, doc), json_name or name, "pointer")
 
 
-def _value(name: str, kind: Kind, json_name: str = "") -> _GoField:
+def _value(name: str, kind: Kind, json_name: str = "", *, doc: str = "") -> _GoField:
     """Left out when absent or empty (`omitempty` on a value)."""
-    return _GoField(Key(name, kind), json_name or name, "value")
+    return _GoField(Key(name, kind, doc), json_name or name, "value")
 
 
 def _always(name: str, kind: Kind, json_name: str = "") -> _GoField:
@@ -213,40 +213,42 @@ _RUNTIME = _struct(
 )
 
 RUNTIME_CONFIG = _struct(
-    _pointer("capabilities", list_of(TEXT)),
-    _pointer("capabilities.add", list_of(TEXT)),
-    _pointer("ambient", list_of(TEXT)),
-    _pointer("mounts", list_of(_MOUNT)),
-    _pointer("binds", list_of(TEXT)),
-    _pointer("binds.add", list_of(TEXT)),
-    _pointer("devices", list_of(_DEVICE)),
-    _pointer("tmpfs", list_of(TEXT)),
-    _pointer("command", list_of(TEXT)),
-    _pointer("env", list_of(TEXT)),
-    _value("cwd", TEXT),
-    _value("net", TEXT),
-    _value("pid", TEXT),
-    _value("ipc", TEXT),
-    _value("uts", TEXT),
-    _value("userns", TEXT),
-    _value("hostname", TEXT),
-    _pointer("readonly", BOOLEAN),
-    _pointer("maskedPaths", list_of(TEXT)),
-    _pointer("readonlyPaths", list_of(TEXT)),
-    _pointer("uid", TEXT_OR_INTEGER),
-    _pointer("gid", TEXT_OR_INTEGER),
-    _pointer("additionalGids", list_of(TEXT_OR_INTEGER)),
-    _pointer("noNewPrivileges", BOOLEAN),
-    _pointer("oomScoreAdj", INTEGER),
-    _pointer("rootfsPropagation", TEXT),
-    _pointer("cgroupsPath", TEXT),
-    _pointer("resources", _RESOURCES),
-    _pointer("sysctl", map_of(TEXT)),
-    _pointer("rlimits", list_of(TEXT)),
-    _pointer("uidMappings", list_of(_ID_MAPPING)),
-    _pointer("gidMappings", list_of(_ID_MAPPING)),
-    _pointer("annotations", map_of(TEXT)),
-    _pointer("runtime", _RUNTIME),
+    _pointer("capabilities", list_of(TEXT), doc="Linux capabilities, CAP_NET_ADMIN for example; all means every one."),
+    _pointer("capabilities.add", list_of(TEXT), doc="Capabilities in addition to those that the image asks for."),
+    _pointer("ambient", list_of(TEXT), doc="Ambient capabilities."),
+    _pointer("mounts", list_of(_MOUNT), doc="Mounts as in the OCI runtime specification."),
+    _pointer("binds", list_of(TEXT), doc="Bind mounts, SOURCE:DESTINATION[:OPTIONS]."),
+    _pointer("binds.add", list_of(TEXT), doc="Bind mounts in addition to those that the image asks for."),
+    _pointer("devices", list_of(_DEVICE), doc="Devices that the container gets; the path all stands for every one."),
+    _pointer("tmpfs", list_of(TEXT), doc="Directories that are a tmpfs, PATH[:OPTIONS]."),
+    _pointer("command", list_of(TEXT), doc="What runs, instead of the image's entry point and command."),
+    _pointer("env", list_of(TEXT), doc="Environment variables, NAME=VALUE, instead of the image's."),
+    _value("cwd", TEXT, doc="The working directory."),
+    _value("net", TEXT, doc="The network namespace: host, none, new, or a path."),
+    _value("pid", TEXT, doc="The process namespace: host, new, or a path."),
+    _value("ipc", TEXT, doc="The IPC namespace: host, new, or a path."),
+    _value("uts", TEXT, doc="The host name's namespace: host, new, or a path."),
+    _value("userns", TEXT, doc="The user namespace: host, new, or a path."),
+    _value("hostname", TEXT, doc="The host name, in a namespace of its own."),
+    _pointer("readonly", BOOLEAN, doc="Whether the root file system may only be read."),
+    _pointer("maskedPaths", list_of(TEXT), doc="Paths that the container can't see."),
+    _pointer("readonlyPaths", list_of(TEXT), doc="Paths that the container can't change."),
+    _pointer("uid", TEXT_OR_INTEGER, doc="The user that runs the command, by number or name."),
+    _pointer("gid", TEXT_OR_INTEGER, doc="The group that runs the command, by number or name."),
+    _pointer("additionalGids", list_of(TEXT_OR_INTEGER), doc="Further groups, by number or name."),
+    _pointer("noNewPrivileges", BOOLEAN, doc="Whether set-user-id programs gain nothing."),
+    _pointer(
+        "oomScoreAdj", INTEGER, doc="How readily the kernel ends this container when memory runs out, -1000 to 1000."
+    ),
+    _pointer("rootfsPropagation", TEXT, doc="Mount propagation of the root file system: shared, slave, private."),
+    _pointer("cgroupsPath", TEXT, doc="The control group, by path."),
+    _pointer("resources", _RESOURCES, doc="Limits as in the OCI runtime specification."),
+    _pointer("sysctl", map_of(TEXT), doc="Kernel parameters of the container's namespaces."),
+    _pointer("rlimits", list_of(TEXT), doc="Resource limits, NAME,SOFT,HARD; unlimited is a value."),
+    _pointer("uidMappings", list_of(_ID_MAPPING), doc="User ids of a user namespace."),
+    _pointer("gidMappings", list_of(_ID_MAPPING), doc="Group ids of a user namespace."),
+    _pointer("annotations", map_of(TEXT), doc="Annotations of the runtime's configuration."),
+    _pointer("runtime", _RUNTIME, doc="What is set up before the container starts."),
 )
 
 

@@ -57,8 +57,8 @@ class Key:
     empty_means: Any = None
     pattern: str = ""
     minimum: int | None = None
+    maximum: int | None = None
     not_empty: bool = False
-    extra: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +68,7 @@ class Fields:
     keys: Mapping[str, tuple[str, Key]]
     make: Callable[[Mapping[str, Any]], Any]
     required: tuple[str, ...] = ()
+    doc: str = ""
 
 
 TEXT = Kind("text", {"type": "string"})
@@ -114,7 +115,7 @@ def _fields_of_class(schema: type) -> Fields:
     found = ((f.name, f.metadata["key"]) for f in fields(schema))
     keys = {made.name: (attribute, made) for attribute, made in found}
     required = tuple(name for name, (_, made) in keys.items() if made.required)
-    return Fields(keys, lambda values: schema(**values), required)
+    return Fields(keys, lambda values: schema(**values), required, schema.__doc__ or "")
 
 
 def read(source: Source, schema: type[Schema]) -> tuple[Schema | None, list[ConfigError]]:
@@ -186,6 +187,8 @@ class _Reader:
             return self._problem(f"{rules.name!r} does not match {rules.pattern}", node)
         if rules.minimum is not None and isinstance(value, int) and value < rules.minimum:
             return self._problem(f"{rules.name!r} must be at least {rules.minimum}", node)
+        if rules.maximum is not None and isinstance(value, int) and value > rules.maximum:
+            return self._problem(f"{rules.name!r} must be at most {rules.maximum}", node)
         if rules.not_empty and not value:
             return self._problem(f"{rules.name!r} must not be empty", node)
         return value
