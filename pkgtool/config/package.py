@@ -22,6 +22,7 @@ _ARCHITECTURES = frozenset(
     "386 amd64 arm arm64 loong64 mips mips64 mips64le mipsle ppc64 ppc64le riscv64 s390x wasm".split()
 )
 _DEFAULT_ARCHES = ("amd64", "arm64", "riscv64")
+DEFAULT_BUILD_FILE = "build.yml"
 # What a tag must have room for: the hash of a dirty tree, and an architecture.
 _LONGEST_HASH = "0" * 40 + "-dirty-0000000"
 _LONGEST_SUFFIX = "-mips64le"
@@ -40,7 +41,7 @@ class Overrides:
     cache: bool | None = None
     dockerfile: str | None = None
     build_args: tuple[BuildArg, ...] = ()
-    build_file: str = "build.yml"
+    build_file: str = DEFAULT_BUILD_FILE
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +120,8 @@ class PackageReader:
     def _draft(self, file: BuildFile) -> Draft:
         references: list[Reference] = []
         outside: list[tuple[str, str]] = []
+        if self._overrides.build_file != DEFAULT_BUILD_FILE:
+            outside.append(("build-yml", self._overrides.build_file))
         inputs, problems = read_inputs(file.inputs, self._source, self._tree, self._path)
         self.problems += problems
         package = Package(
