@@ -39,6 +39,7 @@ COMMANDS = {
     "reproduce": "rebuild elsewhere and compare the digests",
     "ci": "the jobs of a CI run, and why a package is among them",
     "store": "the local store: path, ls, verify, gc, export",
+    "schema": "the JSON schema of build.yml and pkgtool.yml, for editors",
     "doctor": "what is installed, which engine would be used, what is missing",
 }
 
