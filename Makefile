@@ -45,6 +45,10 @@ format: $(TEST_READY) ## format the code
 	$(VENV)/bin/ruff format .
 	$(VENV)/bin/ruff check --fix .
 
+.PHONY: generate
+generate: $(READY) ## write the generated files (JSON schemas)
+	$(VENV)/bin/python -m pkgtool.config.json_schema
+
 .PHONY: requirements
 requirements: $(TEST_READY) ## pin the Python packages anew, with hashes
 	$(VENV)/bin/uv pip compile --quiet --universal --upgrade --generate-hashes --no-header --group run \
