@@ -206,6 +206,10 @@ pack_development() {
     # The stamps of single symbols only tell Kbuild what to rebuild in the tree itself.
     (cd "$stage/development/$development/include/config" && find . -type f ! -name auto.conf ! -name kernel.release -delete)
     find "$stage/development" -type d -empty -delete
+    # Programs of the build platform; their debug information, and the build id over it, name this directory.
+    find "$stage/development" -type f -perm -u+x -size -20M | while read -r file; do
+        if [ "$(head -c 4 "$file" | tail -c 3)" = ELF ]; then strip --strip-all -R .note.gnu.build-id "$file"; fi
+    done
     if grep -rl --binary-files=without-match 'PRIVATE KEY-----' "$stage/development" | grep -v '\.[chS]$'; then
         die "a private key would reach kernel-dev.tar"
     fi
