@@ -189,6 +189,17 @@ class CISettings:
 
 
 @dataclass(frozen=True, slots=True)
+class SigningSettings:
+    """How the tree's packages are signed unless the command line says otherwise; paths start at the tree's root."""
+
+    key: str = ""
+    keyless: bool = False
+    trust_config: str = ""
+    signing_config: str = ""
+    trusted_root: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class TreeSettings:
     """pkgtool.yml: the defaults of a whole tree. All of it may be absent."""
 
@@ -208,6 +219,9 @@ class TreeSettings:
     debian_security_snapshot: str = "https://snapshot.debian.org/archive/debian-security"
     insecure_registries: tuple[str, ...] = ()
     ci: CISettings = CISettings()
+    signing: SigningSettings = SigningSettings()
+    policy: str = ""
+    """The path of the policy that images from a registry must satisfy; empty: policy.yml if there is one."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,14 +7,16 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from pkgtool.actions.inputs import InputAccess
 from pkgtool.actions.site import Site
+from pkgtool.actions.statements import Run, Witness
 from pkgtool.cancel import Cancellation
 from pkgtool.engines import dockerfile
 from pkgtool.engines.interface import BuildRequest, LineSink, Parent
-from pkgtool.engines.rootfs import RootfsRequest, make_rootfs
+from pkgtool.engines.rootfs import RootfsRequest, make_rootfs, rootfs_maker
 from pkgtool.errors import BuildError, PkgtoolError, StoreError
 from pkgtool.events import StepLog, StepWaiting
 from pkgtool.executor import Outcome, StepResult
@@ -50,6 +52,7 @@ class BuildAction:
     def __init__(self, site: Site, inputs: InputAccess) -> None:
         self._site = site
         self._inputs = inputs
+        self._witness = Witness(site, inputs)
 
     def __call__(self, step: Step, cancel: Cancellation) -> StepResult:
         """Build, or reuse what another process built in the meantime."""
@@ -60,9 +63,12 @@ class BuildAction:
             known = store.remembered([step.key]).get(step.key)
             if known and step.package not in self._site.rebuild:
                 return StepResult(Outcome.REUSED, known)
-            started = time.monotonic()
+            started, began = time.monotonic(), datetime.now(UTC)
             with self._logged(step) as (log, path):
-                image, made_by = self._make(step, step.platform, log, cancel)
+                work = self._work(step, step.platform)
+                image, made_by = self._make(work, log, cancel)
+                run = Run(made_by, began, datetime.now(UTC), path)
+            self._witness.record(work.package, work.platform, work.parents, image.manifest, run)
             seconds = time.monotonic() - started
             record = MemoRecord(image.manifest, image.blobs, made_by, seconds)
             store.remember(step.key, record)
@@ -71,19 +77,22 @@ class BuildAction:
 
     # -- the work ---------------------------------------------------------------------------------------
 
-    def _make(self, step: Step, platform: Platform, log: LineSink, cancel: Cancellation) -> tuple[CanonicalImage, str]:
+    def _work(self, step: Step, platform: Platform) -> _Work:
         package = self._site.package(step.package)
-        work = _Work(
+        return _Work(
             package=package,
             fingerprint=self._site.fingerprints[step.package],
             platform=platform,
             parents=self._parents(package, platform),
             epoch=self._inputs.epoch(package),
         )
+
+    def _make(self, work: _Work, log: LineSink, cancel: Cancellation) -> tuple[CanonicalImage, str]:
+        package = work.package
         with self._site.store.scratch("build") as scratch:
             product, made_by = self._product(work, scratch, log, cancel)
             cancel.check()
-            spec = ImageSpec(platform, work.epoch, package.name, _labels(package, work.fingerprint))
+            spec = ImageSpec(work.platform, work.epoch, package.name, _labels(package, work.fingerprint))
             candidates = [p.manifest for d, p in work.parents if d.role is not Role.TOOL]
             return canonicalise(self._site.store.layout, product, spec, parents=candidates), made_by
 
@@ -99,7 +108,7 @@ class BuildAction:
         if package.rootfs:
             self._make_rootfs(work, package.rootfs, context, archive, log, cancel)
             config = RootfsConfig(package.rootfs.env, package.rootfs.command)
-            return from_rootfs(archive, config), "mmdebstrap"
+            return from_rootfs(archive, config), rootfs_maker()
         engine = self._site.engine
         engine.build(self._request(work, context), archive, log=log, cancel=cancel)
         return from_docker_archive(archive, scratch, mounts=_mounts(text)), str(engine.info)

@@ -40,6 +40,10 @@ class InputAccess:
             )
         return found
 
+    def known_lock(self, package: Package) -> Lock | None:
+        """The lock of any package of the run, if it has one that was read."""
+        return self._locks.get(package.name)
+
     def epoch(self, package: Package) -> int:
         """SOURCE_DATE_EPOCH in seconds since 1970: the lock's date, else the tree's, else the constant."""
         date = self.lock(package).source_date_epoch if package.inputs else None

@@ -51,7 +51,7 @@ class BuildahEngine:
         result = f"{_RESULT}:{uuid.uuid4().hex}"
         try:
             self._buildah(
-                ["build", *_options(request), "--tag", result, str(request.context)],
+                ["build", *self._options(request), "--tag", result, str(request.context)],
                 network=request.network,
                 log=log,
                 cancel=cancel,
@@ -117,6 +117,25 @@ class BuildahEngine:
             hint = programs.install_hint("buildah", "unshare", "newuidmap")
             raise EngineError(problem.message, hint=hint) from problem
 
+    def _options(self, request: BuildRequest) -> list[str]:
+        native = self.info.platform
+        # buildah 1.28 knows these in a FROM only if they are given.
+        automatic = {"BUILDPLATFORM": str(native), "BUILDOS": native.os, "BUILDARCH": native.arch}
+        values = {**automatic, **request.build_args}
+        arguments = [f"--build-arg={name}={value}" for name, value in sorted(values.items())]
+        return [
+            "--isolation=chroot",
+            "--format=docker",
+            "--identity-label=false",
+            "--layers=false",
+            "--force-rm",
+            "--pull=false",
+            f"--timestamp={request.epoch}",
+            f"--platform={request.platform}",
+            f"--file={request.context / request.dockerfile}",
+            *arguments,
+        ]
+
     def _namespaces(self, network: bool) -> list[str]:
         user = ["buildah", "unshare", "--"] if self._rootless else []
         own_network = [] if network else ["--net"]
@@ -126,19 +145,3 @@ class BuildahEngine:
 def connect(store: Store) -> BuildahEngine | None:
     """buildah, or None if it is not installed."""
     return BuildahEngine(store) if programs.find("buildah") else None
-
-
-def _options(request: BuildRequest) -> list[str]:
-    arguments = [f"--build-arg={name}={value}" for name, value in sorted(request.build_args.items())]
-    return [
-        "--isolation=chroot",
-        "--format=docker",
-        "--identity-label=false",
-        "--layers=false",
-        "--force-rm",
-        "--pull=false",
-        f"--timestamp={request.epoch}",
-        f"--platform={request.platform}",
-        f"--file={request.context / request.dockerfile}",
-        *arguments,
-    ]

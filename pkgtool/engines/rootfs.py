@@ -98,6 +98,11 @@ def make_rootfs(
     return cleaned
 
 
+def rootfs_maker() -> str:
+    """The program and its version, as provenance names it. Raises `ToolMissing`."""
+    return process.run(["mmdebstrap", "--version"], why=_WHY).text.strip()
+
+
 def _size(repository: Path) -> int:
     """Bytes that the packages take while they are installed: the .debs, and twice what is in them."""
     found = stanzas((repository / "Packages").read_text("utf-8"))

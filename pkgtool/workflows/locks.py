@@ -36,7 +36,7 @@ class LockChange:
 
 
 def read_locks(workspace: Workspace, names: Iterable[str]) -> dict[str, Lock]:
-    """The locks of those packages that have inputs, each checked to answer what its build.yml asks.
+    """The locks of those packages, and of what they depend on, each checked to answer what its build.yml asks.
 
     Raises `ConfigError` or `Problems` for missing and stale ones, all at once.
     """

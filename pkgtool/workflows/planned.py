@@ -96,7 +96,8 @@ def carry_out(
             store.memo.touch(step.key)
     if plan.is_empty:
         return BuildReport(tree, plan, run(plan, {}, jobs=1, events=events, cancel=cancel), store)
-    locks = read_locks(tree.workspace, {step.package for step in plan.to_do() if step.kind is StepKind.BUILD})
+    building = {step.package for step in plan.to_do() if step.kind is StepKind.BUILD}
+    locks = read_locks(tree.workspace, building)
     site = Site(
         workspace=tree.workspace,
         fingerprints=tree.fingerprints,
