@@ -133,10 +133,18 @@ configure() {
     fi
 }
 
+# How many objects the last such build had, for whoever shows progress; it stays beside the compiler cache.
+object_count=$KERNEL_CCACHE/objects-$series-$KERNEL_ARCH
+
+expected_objects() {
+    if [ -n "$KERNEL_CCACHE" ] && [ -s "$object_count" ]; then printf ', about %s objects' "$(cat "$object_count")"; fi
+}
+
 compile() {
-    step 4 "compile with $compiler, $KERNEL_JOBS jobs"
+    step 4 "compile with $compiler, $KERNEL_JOBS jobs$(expected_objects)"
     kmake -j"$KERNEL_JOBS" $target modules
     [ ! -e "$tree/certs/signing_key.pem" ] || die "the build made a signing key of its own: is MODULE_SIG_KEY empty?"
+    [ -z "$KERNEL_CCACHE" ] || find "$tree" -name '*.o' | wc -l >"$object_count"
     [ -z "$KERNEL_CCACHE" ] || ! command -v ccache >/dev/null || ccache --show-stats | sed -n 's/^/    ccache: /p' | head -4
 }
 

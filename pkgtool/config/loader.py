@@ -112,7 +112,11 @@ class _Drafts:
         return [path] if self._is_package(path) else []
 
     def _is_package(self, directory: str) -> bool:
-        return not directory.startswith("..") and self._tree.is_file(posixpath.join(directory, self._build_file))
+        return (
+            not directory.startswith(("../", "/"))
+            and directory != ".."
+            and self._tree.is_file(posixpath.join(directory, self._build_file))
+        )
 
     def _missing(self, draft: Draft, reference: Reference, named: Iterable[str]) -> None:
         close = get_close_matches(posixpath.basename(reference.text), list(named), n=1)
@@ -133,7 +137,9 @@ def _with_dependencies(package: Package, targets: Sequence[tuple[Reference, list
             key = (target.name, reference.role)
             edges.setdefault(key, Dependency(target.name, reference.role, reference.written_at))
         if reference.argument and packages:
-            arguments.append(BuildArg(reference.argument, refers_to=tuple(p.name for p in packages)))
+            # In the place of its line: of two arguments of one name the later one wins.
+            line = int(reference.written_at[-1])
+            arguments[line] = BuildArg(reference.argument, refers_to=tuple(p.name for p in packages))
     return replace(package, dependencies=tuple(edges.values()), build_args=tuple(arguments))
 
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from pkgtool.config import typed
 from pkgtool.config.schema import TreeFile
 from pkgtool.config.yaml_reader import Source, locate
 from pkgtool.errors import ConfigError
 from pkgtool.model import CISettings, SigningSettings, TreeSettings
 from pkgtool.source.trees import SourceTree
-from pkgtool.values import Platform
+from pkgtool.values import Platform, check_organisation
 
 FILE = "pkgtool.yml"
+
+KeyPath = tuple[str | int, ...]
 
 
 def read_settings(tree: SourceTree) -> tuple[TreeSettings, list[ConfigError]]:
@@ -22,6 +26,8 @@ def read_settings(tree: SourceTree) -> tuple[TreeSettings, list[ConfigError]]:
     file, problems = typed.read(source, TreeFile)
     if file is None:
         return TreeSettings(), problems
+    for problem, where in (*_organisation(file), *_globs(file)):
+        problems.append(ConfigError(problem, location=locate(source, where)))
     platforms = []
     for position, text in enumerate(file.platforms):
         try:
@@ -38,7 +44,7 @@ def read_settings(tree: SourceTree) -> tuple[TreeSettings, list[ConfigError]]:
     settings = TreeSettings(
         org=file.org,
         platforms=tuple(platforms),
-        packages=tuple(file.packages),
+        packages=tuple(pattern for pattern in file.packages if not _leaves(pattern)),
         source_url=file.source,
         source_date_epoch=file.source_date_epoch,
         registry=file.registry,
@@ -58,3 +64,21 @@ def read_settings(tree: SourceTree) -> tuple[TreeSettings, list[ConfigError]]:
         policy=file.policy,
     )
     return settings, problems
+
+
+def _organisation(file: TreeFile) -> Iterator[tuple[str, KeyPath]]:
+    if file.org:
+        try:
+            check_organisation(file.org)
+        except ValueError as problem:
+            yield f"{file.org!r} can't be an organisation: {problem}", ("org",)
+
+
+def _globs(file: TreeFile) -> Iterator[tuple[str, KeyPath]]:
+    for position, pattern in enumerate(file.packages):
+        if _leaves(pattern):
+            yield f"the glob {pattern!r} leaves the tree", ("packages", position)
+
+
+def _leaves(pattern: str) -> bool:
+    return not pattern or pattern.startswith("/") or ".." in pattern.split("/")

@@ -37,8 +37,13 @@ class Target:
 
 
 def build_key(fingerprint: Fingerprint, package: Package, platform: Platform) -> str:
-    """Under which name the result is remembered. The organisation is in the image (PKG_IMAGE), not in the tag."""
-    return memo_key(Digest.of(f"{fingerprint.digest}\n{package.org}".encode()), platform)
+    """Under which name the result is remembered.
+
+    Hash and organisation are inside the image (PKG_HASH, PKG_IMAGE), and not in the record: the same files have one
+    hash while they are dirty and another one once they are committed.
+    """
+    inside = f"{fingerprint.digest}\n{fingerprint.content_hash}\n{package.org}"
+    return memo_key(Digest.of(inside.encode()), platform)
 
 
 def keys_of_interest(

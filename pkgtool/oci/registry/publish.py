@@ -136,7 +136,10 @@ class PublishedIndex:
 
 
 def read_index(target: Repository, tag: str | Digest) -> PublishedIndex:
-    """The images published under a tag (or in the index with a digest). Raises `RegistryError` if it is something else than an index of platforms."""
+    """The images published under a tag, or in the index with a digest.
+
+    Raises `RegistryError` if it is something else than an index of platforms.
+    """
     found = target.get_manifest(tag)
     if found is None:
         return PublishedIndex()
