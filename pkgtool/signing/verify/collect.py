@@ -99,8 +99,13 @@ def in_tag(
         return
     if len(manifest.layers) > MAX_CANDIDATES:
         raise _too_many(repository, digest, len(manifest.layers))
+    usual = classic.SimpleSigning(str(digest), repository.name, {}).encode() if kind is Kind.SIGNATURE else b""
     for layer in manifest.layers:
-        yield _guarded(digest, kind, layer, partial(_layer, repository, layer, _LAYER_TYPES[kind], what))
+        if usual and layer.media_type == classic.SIGNATURE_LAYER and layer.digest == Digest.of(usual):
+            # What a signature without annotations is over is known, so it need not be fetched.
+            yield Candidate(digest, kind, layer.digest, usual, layer.annotations)
+        else:
+            yield _guarded(digest, kind, layer, partial(_layer, repository, layer, _LAYER_TYPES[kind], what))
 
 
 def _bundle(repository: Repository, digest: Digest, referrer: Digest) -> bytes:
