@@ -1,0 +1,2 @@
+# Say in the prompt that this is not the host itself, unless it is.
+[ ! -d /hostroot ] || PS1="(ns: sshd) $PS1"
