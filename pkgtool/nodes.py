@@ -30,6 +30,7 @@ _OPTIONS: Mapping[str, tuple[str, ...]] = {
     "tcp": ("tls",),
     "docker+tcp": ("tls",),
     "kube-pod": ("namespace", "context", "container", "kubeconfig"),
+    "docker-container": ("host", "context"),
 }
 
 

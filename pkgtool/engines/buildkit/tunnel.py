@@ -39,7 +39,9 @@ def command(endpoint: Endpoint) -> list[str] | None:
         inside = [f"--container={given['container']}"] if given.get("container") else []
         return ["kubectl", *where, "exec", "--stdin", *inside, endpoint.host, "--", *_DIAL]
     if endpoint.scheme == "docker-container":
-        return ["docker", "exec", "--interactive", endpoint.host, *_DIAL]
+        given = endpoint.options
+        where = [f"--{name}={given[name]}" for name in ("host", "context") if given.get(name)]
+        return ["docker", *where, "exec", "--interactive", endpoint.host, *_DIAL]
     return None
 
 
