@@ -36,6 +36,7 @@ from typing import Any
 from pkgtool.errors import ConfigError, Location
 from pkgtool.oci import files
 from pkgtool.oci.documents import Descriptor, decode
+from pkgtool.oci.registry.describe import PublishedPackage
 from pkgtool.values import Digest, Platform, is_repository, is_tag
 
 SCHEMA_VERSION = 1
@@ -60,6 +61,15 @@ class ReleasedPackage:
     index: Descriptor
     size: int
     images: tuple[ReleasedImage, ...]
+
+    @classmethod
+    def of(cls, name: str, repository: str, tag: str, published: PublishedPackage) -> ReleasedPackage:
+        """What `describe_published` found, as it stands in a release."""
+        images = tuple(
+            ReleasedImage(platform, image.descriptor.digest, image.descriptor.size, image.size)
+            for platform, image in sorted(published.images.items(), key=lambda item: str(item[0]))
+        )
+        return cls(name, repository, tag, published.index, published.size, images)
 
 
 @dataclass(frozen=True, slots=True)

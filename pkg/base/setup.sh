@@ -28,6 +28,8 @@ export DEBIAN_FRONTEND=noninteractive
 offline update
 offline install "$@"
 
+# Some packages make an identity for the machine. An image has none: whoever starts it gets their own.
+[ ! -s /etc/machine-id ] || : >/etc/machine-id
 rm -f /var/lib/apt/extended_states /var/lib/dpkg/*-old /var/lib/dpkg/lock* /var/lib/dpkg/triggers/Lock \
 	/var/cache/debconf/*-old /var/cache/ldconfig/aux-cache /var/log/*.log /var/log/apt/* \
 	/etc/.pwd.lock /etc/passwd- /etc/group- /etc/shadow- /etc/gshadow- /etc/subuid- /etc/subgid-

@@ -101,7 +101,7 @@ class BuildAction:
             config = RootfsConfig(package.rootfs.env, package.rootfs.command)
             return from_rootfs(archive, config), "mmdebstrap"
         made_by = self._site.engine.build(self._request(work, context), archive, log=log, cancel=cancel)
-        return from_docker_archive(archive, scratch, ran=dockerfile.final_stage_runs(text)), str(made_by)
+        return from_docker_archive(archive, scratch, mounts=_mounts(text)), str(made_by)
 
     def _request(self, work: _Work, context: Path) -> BuildRequest:
         package = work.package
@@ -189,6 +189,12 @@ class BuildFailed(BuildError):
             hint=f"to repeat this step alone: pkgtool build --platform {step.platform} {step.package}",
         )
         self.log = log
+
+
+def _mounts(text: str) -> tuple[str, ...] | None:
+    """Where the steps of the final image have mounts of their own; None if it has no steps."""
+    steps = dockerfile.final_steps(text)
+    return tuple(target for step in steps for target in dockerfile.mount_targets(step)) if steps else None
 
 
 def _declare_epoch(recipe: Path) -> str:

@@ -74,7 +74,7 @@ def _place(driver: str, name: str, endpoint: str, options: dict[str, Any]) -> tu
         where = {key: str(value) for key in ("namespace",) if (value := options.get(key))}
         if asked.get("kubeconfig"):
             where["kubeconfig"] = asked["kubeconfig"]
-        return Endpoint("kube-pod", f"deployment/{asked.get('deployment') or name}", options=where), Trust()
+        return Endpoint("kube-pod", "deployment", path=f"/{asked.get('deployment') or name}", options=where), Trust()
     if driver == "docker":
         return Endpoint("docker-context", endpoint or "default"), Trust()
     raise ValueError(f"its driver {driver!r} is unknown here")

@@ -104,19 +104,26 @@ def _named_image(instruction: Instruction, values: Mapping[str, str]) -> str:
     return _resolve(source.group(1), values) if source else ""
 
 
-def final_stage_runs(text: str) -> bool:
-    """Whether a RUN takes part in the final image: in its own stage, or in one that this stage is FROM."""
-    runs: dict[str, bool] = {}
+def final_steps(text: str) -> list[str]:
+    """The RUN instructions that take part in the final image: of its stage, and of those that this one is FROM."""
+    steps: dict[str, list[str]] = {}
     position, current = -1, ""
     for instruction in instructions(text):
         if instruction.keyword == "FROM":
             stage = _stage(instruction)
             position += 1
             current = stage.name or str(position)
-            runs[current] = runs.get(stage.image.lower(), False)
+            steps[current] = list(steps.get(stage.image.lower(), ()))
         elif instruction.keyword == "RUN" and current:
-            runs[current] = True
-    return runs.get(current, False)
+            steps[current].append(instruction.value)
+    return steps.get(current, [])
+
+
+def mount_targets(step: str) -> list[str]:
+    """Where the mounts of a RUN instruction are, as paths without leading slash."""
+    flags = re.findall(r"--mount=(\S+)", step)
+    fields = (field.partition("=") for flag in flags for field in flag.split(","))
+    return [value.strip("\"'/") for key, _, value in fields if key in ("target", "dst", "destination")]
 
 
 def with_epoch(text: str) -> str:

@@ -84,8 +84,8 @@ def clean(source: Path, target: Path, extra: Mapping[str, bytes], *, epoch: int)
         members = {_path(member.name): member for member in before}
         kept = {path: member for path, member in members.items() if path and not is_removed(path)}
         _settle_links(kept, members)
-        for path, content in extra.items():
-            kept[path] = _added(path, len(content))
+        for path, added in extra.items():
+            kept[path] = _added(path, len(added))
         kept.setdefault("dev", _directory("dev"))  # a mount point that mmdebstrap leaves out with what was in it
         for path in sorted(kept):
             member = kept[path]

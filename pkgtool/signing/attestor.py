@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -30,7 +31,7 @@ class ClassicLayer:
 
 
 class Attestor(Protocol):
-    """Whoever signs. Safe to use from several threads."""
+    """Whoever signs. Safe to use from several threads; close it when done (`contextlib.closing`)."""
 
     @property
     def name(self) -> str:
@@ -58,6 +59,10 @@ class Attestor(Protocol):
         """A classic signature over a payload; None if the older format can't carry the log's proof."""
         ...
 
+    def close(self) -> None:
+        """Give connections back."""
+        ...
+
 
 class KeyAttestor:
     """Signs with a private key, and records in the given services."""
@@ -68,12 +73,12 @@ class KeyAttestor:
         services: Services | None = None,
         *,
         root: TrustedRoot | None = None,
-        client: httpx2.Client | None = None,
     ) -> None:
         self._signer = signer
         self._services = services or Services()
         self._root = root
-        self._client = client
+        self._client: httpx2.Client | None = None
+        self._lock = threading.Lock()
 
     @property
     def name(self) -> str:
@@ -124,11 +129,18 @@ class KeyAttestor:
         return tuple(request_timestamp(self._http(), url, signature) for url in self._services.timestamp_urls)
 
     def _http(self) -> httpx2.Client:
-        if self._client is None:
-            from pkgtool import http
+        with self._lock:
+            if self._client is None:
+                from pkgtool import http
 
-            self._client = http.client()
-        return self._client
+                self._client = http.client()
+            return self._client
+
+    def close(self) -> None:
+        with self._lock:
+            if self._client is not None:
+                self._client.close()
+                self._client = None
 
 
 def attestation_layer(bundle: Bundle, predicate_type: str) -> ClassicLayer | None:

@@ -90,6 +90,9 @@ class KeylessAttestor:
         self._check(Proof(payload, signature, payload, "", found.certificate, entries, stamps))
         return ClassicLayer(payload, {classic.SIGNATURE: b64(signature), **found.annotations()})
 
+    def close(self) -> None:
+        """The library has no way to close its connections; they end with the process."""
+
     def _check(self, proof: Proof) -> None:
         """What others will not accept must not be published: a missing timestamp is no error to the library."""
         try:

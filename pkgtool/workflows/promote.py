@@ -5,34 +5,30 @@ Nothing is rebuilt, and signatures and attestations of both kinds go along: refe
 
 from __future__ import annotations
 
-import tarfile
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
 
 from pkgtool.cancel import Cancellation
 from pkgtool.errors import PkgtoolError, RegistryError, StoreError, UsageError
 from pkgtool.events import Note, Sink
-from pkgtool.oci import files
+from pkgtool.oci.documents import EMPTY, Manifest
 from pkgtool.oci.registry.companions import copy_with_companions
 from pkgtool.oci.registry.point import TagMove, point_tags
 from pkgtool.oci.registry.transfer import CopyOptions
 from pkgtool.oci.repository import Target
 from pkgtool.oci.store import Layout
+from pkgtool.oci.store.archive import exported, imported
 from pkgtool.oci.store.repository import StoreRepository
-from pkgtool.oci.store.store import remove_tree
-from pkgtool.release import Release, ReleasedPackage
+from pkgtool.release import MEDIA_TYPE, Release, ReleasedPackage
 from pkgtool.workflows.options import RunOptions
 from pkgtool.workflows.registries import open_registry
 from pkgtool.workflows.store import find_store
 from pkgtool.workflows.tree import open_workspace
 
-RELEASE_FILE = "release.json"
-_PRIVATE = ".pkgtool"
-"""Where a layout keeps its lock and unfinished files while it is worked on."""
+_RELEASES = "pkgtool-release"
+"""The repository of an exported layout that holds the release file."""
 Place = Callable[[str], Target]
 """From a package's repository name to that repository in some place."""
 
@@ -60,17 +56,18 @@ def export_release(
     """Copy a release into a directory, or (a path that ends in .tar) an archive: an OCI image layout."""
     if path.exists() and (path.is_file() or any(path.iterdir())):
         raise UsageError(f"{path} is there already", hint="name a new directory or archive")
-    with _registry(options, source, events, cancel) as origin, _written_layout(path) as layout:
-        (layout.root / RELEASE_FILE).write_bytes(release.encode())
-        return _transfer(release, origin, lambda name: StoreRepository(layout, name), events, cancel)
+    with _registry(options, source, events, cancel) as origin, exported(path) as layout:
+        done = _transfer(release, origin, lambda name: StoreRepository(layout, name), events, cancel)
+        _store_release(layout, release)
+        return done
 
 
 def import_release(
     options: RunOptions, path: Path, target: str, *, events: Sink, cancel: Cancellation
 ) -> tuple[Release, list[Promoted]]:
     """Copy a release out of what `export_release` wrote into a registry."""
-    with _read_layout(path) as layout, _registry(options, target, events, cancel) as goal:
-        release = Release.read(layout.root / RELEASE_FILE)
+    with imported(path) as layout, _registry(options, target, events, cancel) as goal:
+        release = _stored_release(layout, path)
         return release, _transfer(release, lambda name: StoreRepository(layout, name), goal, events, cancel)
 
 
@@ -104,52 +101,20 @@ def _registry(options: RunOptions, name: str, events: Sink, cancel: Cancellation
         yield registry.repository
 
 
-@contextmanager
-def _written_layout(path: Path) -> Iterator[Layout]:
-    """A layout in a new directory; for an archive, packed into its place at the end."""
-    if path.suffix != ".tar":
-        layout = _layout(path)
-        yield layout
-        remove_tree(layout.root / _PRIVATE)
-        return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="pkgtool-export-", dir=path.parent) as scratch:
-        layout = _layout(Path(scratch) / "layout")
-        yield layout
-        with files.HashingWriter(path.parent) as out:
-            with tarfile.open(fileobj=cast(Any, out), mode="w|", format=tarfile.PAX_FORMAT) as archive:
-                for entry in sorted(layout.root.iterdir()):
-                    if entry.name != _PRIVATE:
-                        archive.add(entry, arcname=entry.name, filter=_anonymous)
-            out.move_to(path)
+def _store_release(layout: Layout, release: Release) -> None:
+    """Keep the release file in a layout as an artifact of its own, so that other tools see it too."""
+    repository = StoreRepository(layout, _RELEASES)
+    config = repository.write_blob(b"{}", EMPTY)
+    file = repository.write_blob(release.encode(), MEDIA_TYPE)
+    manifest = Manifest(config, (file,), artifact_type=MEDIA_TYPE)
+    repository.put_manifest(manifest.encode(), manifest.media_type, tag=release.name)
 
 
-@contextmanager
-def _read_layout(path: Path) -> Iterator[Layout]:
-    if path.is_dir():
-        yield _layout(path)
-        return
-    with tempfile.TemporaryDirectory(prefix="pkgtool-import-") as scratch:
-        try:
-            with tarfile.open(path) as archive:
-                archive.extractall(scratch, filter="data")
-        except (OSError, tarfile.TarError) as problem:
-            raise StoreError(
-                f"{path} is no archive of a release: {problem}", hint="pkgtool export writes one"
-            ) from problem
-        yield _layout(Path(scratch))
-
-
-def _layout(root: Path) -> Layout:
-    private = root / _PRIVATE
-    private.mkdir(parents=True, exist_ok=True)
-    layout = Layout(root, temporary=lambda: private, lock=private / "lock")
-    layout.create()
-    return layout
-
-
-def _anonymous(member: tarfile.TarInfo) -> tarfile.TarInfo:
-    member.uid = member.gid = 0
-    member.uname = member.gname = ""
-    member.mtime = 0
-    return member
+def _stored_release(layout: Layout, path: Path) -> Release:
+    repository = StoreRepository(layout, _RELEASES)
+    names = repository.tags()
+    found = repository.get_manifest(names[0]) if len(names) == 1 else None
+    if found is None:
+        raise StoreError(f"{path} holds no release", hint="'pkgtool export' writes one")
+    file = Manifest.parse(found[1], what=str(path)).layers[0]
+    return Release.parse(repository.read_blob(file), what=f"the release in {path}")

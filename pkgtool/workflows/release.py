@@ -16,7 +16,7 @@ from pkgtool.oci.registry.describe import PublishedPackage, describe_published
 from pkgtool.oci.registry.point import TagMove, point_tags
 from pkgtool.oci.registry.repository import Registry
 from pkgtool.oci.store import Store
-from pkgtool.release import Release, ReleasedImage, ReleasedPackage
+from pkgtool.release import Release, ReleasedPackage
 from pkgtool.source.git import commit_of, find_top
 from pkgtool.source.state import SourceState
 from pkgtool.source.trees import CommitTree
@@ -106,7 +106,7 @@ def _collect(options: RunOptions, tree: Tree, registry: Registry, name: str, add
         if problem:
             problems.append(problem)
         elif found:
-            packages.append(_released(package, fingerprint, found))
+            packages.append(ReleasedPackage.of(package, reference.repository, reference.tag, found))
     raise_all(problems)
     return Release(name, tree.sources.main.commit, address, tuple(packages), git_tag)
 
@@ -122,15 +122,6 @@ def _incomplete(
         f"{address}/{reference} is not published for {', '.join(map(str, missing))}",
         hint=f"pkgtool push {fingerprint.package}",
     )
-
-
-def _released(name: str, fingerprint: Fingerprint, found: PublishedPackage) -> ReleasedPackage:
-    images = tuple(
-        ReleasedImage(platform, image.descriptor.digest, image.descriptor.size, image.size)
-        for platform, image in found.images.items()
-    )
-    reference = fingerprint.reference
-    return ReleasedPackage(name, reference.repository, reference.tag, found.index, found.size, images)
 
 
 def _stage(store: Store, found: Release) -> Path:

@@ -37,7 +37,8 @@ def command(endpoint: Endpoint) -> list[str] | None:
         given = endpoint.options
         where = [f"--{name}={given[name]}" for name in ("kubeconfig", "context", "namespace") if given.get(name)]
         inside = [f"--container={given['container']}"] if given.get("container") else []
-        return ["kubectl", *where, "exec", "--stdin", *inside, endpoint.host, "--", *_DIAL]
+        pod = f"{endpoint.host}{endpoint.path}"  # or what has pods: deployment/NAME
+        return ["kubectl", *where, "exec", "--stdin", *inside, pod, "--", *_DIAL]
     if endpoint.scheme == "docker-container":
         given = endpoint.options
         where = [f"--{name}={given[name]}" for name in ("host", "context") if given.get(name)]

@@ -41,8 +41,8 @@ def canonicalise(
     for layer in product.layers[len(below) :]:
         finished.apply(layer.entries())
     after = finished.entries()
-    if product.ran:
-        after = settle_mount_points(before, after)
+    if product.mounts is not None:
+        after = settle_mount_points(before, after, product.mounts)
     change = difference(before, after)
     layers = list(below)
     if change.changed or change.removed or not below:

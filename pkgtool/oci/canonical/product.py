@@ -35,12 +35,13 @@ class ProductLayer:
 class Product:
     """An image as an engine made it: its configuration document and its layers, lowest first.
 
-    `ran` says that a RUN step took part in it, so that mount points may have been left behind.
+    `mounts` is None if no RUN step took part in it; else engines may have left mount points behind, and those of
+    the steps themselves are listed.
     """
 
     config: Mapping[str, Any]
     layers: tuple[ProductLayer, ...]
-    ran: bool = False
+    mounts: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,7 @@ def from_rootfs(archive: Path, config: RootfsConfig) -> Product:
     return Product(document, (ProductLayer(None, archive),))
 
 
-def from_docker_archive(archive: Path, scratch: Path, *, ran: bool) -> Product:
+def from_docker_archive(archive: Path, scratch: Path, *, mounts: tuple[str, ...] | None) -> Product:
     """The one image of a `docker save` archive; compressed layers are unpacked into `scratch`.
 
     Both shapes are read, the old one and the OCI layout that Docker ≥ 25 writes: their manifest.json is the same.
@@ -75,7 +76,7 @@ def from_docker_archive(archive: Path, scratch: Path, *, ran: bool) -> Product:
         raise BuildError(f"the engine's archive {archive} is not as expected: {problem!r}") from problem
     if len(layers) != len(diff_ids):
         raise BuildError(f"the engine's archive has {len(layers)} layers and {len(diff_ids)} diff ids")
-    return Product(config, tuple(_layers(archive, layers, diff_ids, scratch)), ran)
+    return Product(config, tuple(_layers(archive, layers, diff_ids, scratch)), mounts)
 
 
 def _content(outer: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:

@@ -12,14 +12,17 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 from urllib.parse import urlencode, urlsplit
 
 from pkgtool.oci.registry import challenge
 from pkgtool.oci.registry.address import is_loopback
 from pkgtool.oci.registry.connections import Connections, Request
-from pkgtool.oci.registry.credentials import Credential
 from pkgtool.oci.registry.errors import Forbidden, NotARegistry, Unauthorized
 from pkgtool.oci.registry.failures import failure_of
+
+if TYPE_CHECKING:
+    from pkgtool.oci.registry.credentials import Credential
 
 Scopes = frozenset[str]
 """Such as {"repository:linuxkit/getty:pull,push"}."""
@@ -161,9 +164,8 @@ class Authorization:
             return
         failure = failure_of(status, headers, content, request=request, host=self._host)
         if isinstance(failure, Forbidden | Unauthorized) or 400 <= status < 404:
-            raise Unauthorized(
-                f"the credentials for {self._host} were refused", hint=f"log in again: docker login {self._host}"
-            )
+            what = "wants credentials" if self.anonymous else "refused the credentials"
+            raise Unauthorized(f"the token server of {self._host} {what}", hint=f"docker login {self._host}")
         raise failure
 
     def _token(self, content: bytes) -> _Token:

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from pkgtool.errors import StoreError
+
 PIECE = 1024 * 1024
 """Bytes handed to the connection at a time."""
 
@@ -37,10 +39,13 @@ class File:
     path: Path
 
     def open(self, offset: int) -> Iterator[bytes]:
-        with self.path.open("rb", buffering=0) as file:
-            file.seek(offset)
-            while piece := file.read(PIECE):
-                yield piece
+        try:
+            with self.path.open("rb", buffering=0) as file:
+                file.seek(offset)
+                while piece := file.read(PIECE):
+                    yield piece
+        except OSError as problem:
+            raise StoreError(f"{self.path} can't be read: {problem.strerror}") from problem
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,4 +65,7 @@ class Part:
             left -= min(left, len(piece))
             if not left:
                 return
-        raise EOFError(f"the content ended {left} bytes early")
+        raise StoreError(
+            f"a blob ended {left} bytes early while it was sent",
+            hint="'pkgtool store verify --repair' removes what is damaged, and the next build makes it again",
+        )

@@ -146,7 +146,7 @@ class Connections:
                 request.method, request.url, headers=headers, content=content, extensions={"trace": self._trace}
             )
             return Answer(request, client.send(built, stream=True), self._cancel)
-        except (httpx2.HTTPError, httpx2.InvalidURL, RuntimeError, EOFError) as problem:
+        except (httpx2.HTTPError, httpx2.InvalidURL, RuntimeError) as problem:
             failure = _failure(request, problem, self._cancel)
         raise failure
 

@@ -6,13 +6,13 @@ import functools
 import threading
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urljoin, urlsplit
 
 from pkgtool.cancel import Cancellation
 from pkgtool.events import Sink, ignore
 from pkgtool.oci.documents import MAX_DOCUMENT
-from pkgtool.oci.registry import credentials, trust
+from pkgtool.oci.registry import trust
 from pkgtool.oci.registry.address import Address, is_loopback
 from pkgtool.oci.registry.authorization import Authorization, Scopes
 from pkgtool.oci.registry.body import Part
@@ -28,6 +28,9 @@ from pkgtool.oci.registry.errors import (
 from pkgtool.oci.registry.failures import failure_of, looks_like_a_page, page
 from pkgtool.oci.registry.retry import persistently
 from pkgtool.oci.registry.settings import RegistrySettings
+
+if TYPE_CHECKING:
+    from pkgtool.oci.registry.credentials import Credential
 
 T = TypeVar("T")
 
@@ -64,7 +67,7 @@ class Transport:
         self._authorization = Authorization(
             address.host,
             self._connections,
-            find=lambda: credentials.find(address.host, directory=settings.docker_config, cancel=self.cancel),
+            find=self._find_credential,
             insecure=settings.insecure,
         )
         self._deciding = threading.Lock()
@@ -72,6 +75,12 @@ class Transport:
 
     def close(self) -> None:
         self._connections.close()
+
+    def _find_credential(self) -> Credential | None:
+        # Imported when a registry first asks: it brings everything that starting a helper needs.
+        from pkgtool.oci.registry import credentials
+
+        return credentials.find(self.address.host, directory=self.settings.docker_config, cancel=self.cancel)
 
     def request(
         self,

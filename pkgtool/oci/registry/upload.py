@@ -11,7 +11,6 @@ import re
 from collections.abc import Sequence
 from urllib.parse import urlencode
 
-from pkgtool.errors import RegistryError
 from pkgtool.events import Note
 from pkgtool.oci.documents import Descriptor
 from pkgtool.oci.registry.authorization import Scopes
@@ -110,8 +109,10 @@ class Upload:
         try:
             self._transport.persistently(self._send_whole)
         except Refused as problem:
-            if not otherwise or problem.status not in _NOT_IN_ONE or "DIGEST_INVALID" in problem.codes:
-                raise self._explained(problem) from problem
+            if "DIGEST_INVALID" in problem.codes:
+                raise self._damaged(problem) from problem
+            if not otherwise or problem.status not in _NOT_IN_ONE:
+                raise
             self._location, self._offset, self._unsure = "", 0, False
             self._parts_until_done()
 
@@ -227,15 +228,13 @@ class Upload:
             self._put(None)
         except Refused as problem:
             if "DIGEST_INVALID" in problem.codes and not self._resumed:
-                raise self._explained(problem) from problem
+                raise self._damaged(problem) from problem
             if problem.status == 404 or problem.codes & _BROKEN_UPLOAD:
                 raise _Lost from problem
             raise
 
-    def _explained(self, problem: Refused) -> RegistryError:
-        """A refused digest usually means that our own copy is damaged."""
-        if "DIGEST_INVALID" not in problem.codes:
-            return problem
+    def _damaged(self, problem: Refused) -> WrongContent:
+        """A refused digest means that what we sent is not what we said: our own copy is damaged."""
         return WrongContent(
             f"{self._transport.address.host} refused blob {self._descriptor.digest}: what was sent has another digest",
             details=problem.details,

@@ -52,9 +52,23 @@ def open_pkcs11_key(uri: str, ask: Ask | None = None) -> Pkcs11Signer:
         library = pkcs11.lib(wanted.module)
     except (pkcs11.PKCS11Error, RuntimeError, OSError) as problem:
         raise SigningError(f"the PKCS#11 module {wanted.module} can't be loaded: {problem}") from problem
-    token = _find_token(library, wanted)
+    session = _open_session(_find_token(library, wanted), wanted, ask)
     try:
-        session = token.open(user_pin=ask(str(wanted)).decode())
+        private = _find(session, wanted, pkcs11.ObjectClass.PRIVATE_KEY, "private")
+        public = _find(session, wanted, pkcs11.ObjectClass.PUBLIC_KEY, "public")
+        return Pkcs11Signer(session, private, _public_key(public, str(wanted)), what=str(wanted))
+    except BaseException:
+        session.close()
+        raise
+
+
+def _open_session(token: Any, wanted: Pkcs11Uri, ask: Ask) -> Any:
+    import pkcs11
+
+    try:
+        return token.open(user_pin=ask(str(wanted)).decode())
+    except pkcs11.exceptions.UserAlreadyLoggedIn:
+        return token.open()  # PKCS#11 knows one login a process, not one a session
     except pkcs11.exceptions.PinIncorrect as problem:
         raise SigningError(
             f"the PIN of {wanted} is wrong", hint="a token locks itself after a few wrong ones"
@@ -63,9 +77,6 @@ def open_pkcs11_key(uri: str, ask: Ask | None = None) -> Pkcs11Signer:
         raise SigningError(f"the PIN of {wanted} is locked after too many wrong ones") from problem
     except (pkcs11.PKCS11Error, UnicodeDecodeError) as problem:
         raise SigningError(f"{wanted} can't be opened: {type(problem).__name__}") from problem
-    private = _find(session, wanted, pkcs11.ObjectClass.PRIVATE_KEY, "private")
-    public = _find(session, wanted, pkcs11.ObjectClass.PUBLIC_KEY, "public")
-    return Pkcs11Signer(session, private, _public_key(public, str(wanted)), what=str(wanted))
 
 
 def _find_token(library: Any, wanted: Pkcs11Uri) -> Any:

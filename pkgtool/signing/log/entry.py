@@ -74,7 +74,7 @@ class LogEntry:
 
     @classmethod
     def of_document(cls, document: Any, *, what: str) -> LogEntry:
-        """Raises `VerificationError` if it is malformed."""
+        """Raises `VerificationError` if it is malformed, or comes without a proof that it is in the log."""
         what = f"the log entry of {what}"
         if not isinstance(document, dict):
             raise VerificationError(f"{what} is not an object")
@@ -87,7 +87,7 @@ class LogEntry:
             text(kind, "version", what),
             number(document, "integratedTime", what, 0),
             _promise(mapping(document, "inclusionPromise", what), what) if document.get("inclusionPromise") else b"",
-            _proof(mapping(document, "inclusionProof", what), what) if document.get("inclusionProof") else None,
+            _proof(mapping(document, "inclusionProof", what), what),
         )
 
     @classmethod

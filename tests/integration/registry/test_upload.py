@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from pkgtool.errors import RegistryError
+from pkgtool.errors import RegistryError, StoreError
 from pkgtool.oci.documents import LAYER_TAR, Descriptor
 from pkgtool.oci.registry.errors import WrongContent
 from pkgtool.oci.registry.repository import Registry
@@ -276,3 +276,15 @@ def test_kill_in_the_middle_of_300_mb(kind: str, tmp_path: Path) -> None:
         with Registry(address, RegistrySettings(certificates=())) as registry:
             assert Digest.of(b"".join(registry.repository("a").stream_blob(blob))) == blob.digest
         assert not list(state.glob("uploads/*"))
+
+
+def test_a_file_that_is_cut_short_while_it_is_sent(settings: RegistrySettings, tmp_path: Path) -> None:
+    class Cut(MemoryRepository):
+        def blob_file(self, descriptor: Descriptor) -> Path:
+            path = tmp_path / "blob"
+            path.write_bytes(CONTENT[:1000])
+            return path
+
+    with serving() as state, Registry(state.address, settings) as registry, pytest.raises(StoreError, match="early"):
+        registry.repository("a").take_blob(BLOB, Cut())
+    assert not state.blobs

@@ -126,10 +126,11 @@ def test_other_keys_and_annotations_are_refused(repository: RegistryRepository, 
 
 @pytest.mark.parametrize("version", [1, 2])
 def test_a_key_with_a_log_and_timestamps(
-    repository: RegistryRepository, cosign: Cosign, instance: Standin, version: int
+    repository: RegistryRepository, cosign: Cosign, instance: Standin, version: int, request: pytest.FixtureRequest
 ) -> None:
     root = TrustedRoot.load(instance.trusted_root)
     attestor = KeyAttestor(signer("ours"), Services.load(instance.signing_config(version)), root=root)
+    request.addfinalizer(attestor.close)
     references = publish_all(repository, attestor)
     options = ("--key", write_public_key(), "--trusted-root", str(instance.trusted_root))
     verify_all(cosign, references, *options)
@@ -141,6 +142,7 @@ def test_a_key_with_a_log_and_timestamps(
     unchanged(repository, attestor)
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # sigstore leaves its sockets open
 @pytest.mark.parametrize("version", [1, 2])
 def test_keyless(repository: RegistryRepository, cosign: Cosign, instance: Standin, version: int) -> None:
     attestor = open_keyless(instance.trust_config(version), token=instance.token(WHO))

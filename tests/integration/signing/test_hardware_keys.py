@@ -1,0 +1,283 @@
+"""Keys that never enter pkgtool: a PKCS#11 token and an ssh-agent sign a whole image, and cosign accepts it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pkgtool import programs
+from pkgtool.errors import SigningError
+from pkgtool.oci.registry.repository import RegistryRepository
+from pkgtool.signing import publish
+from pkgtool.signing.attestor import KeyAttestor
+from pkgtool.signing.keys import open_public_key, open_signer
+from pkgtool.signing.keys.signer import Signer
+from pkgtool.signing.public_key import Algorithm
+from pkgtool.signing.statements.statement import SPDX
+from tests.integration.signing.conftest import Cosign
+from tests.support.signing import push_image, statement
+
+MODULES = ("/usr/lib/softhsm/libsofthsm2.so", "/usr/lib/x86_64-linux-gnu/softhsm/libsofthsm2.so")
+PIN = "271828"
+KINDS = {"p256": "EC:prime256v1", "p384": "EC:secp384r1", "rsa": "rsa:2048", "ed25519": "EC:edwards25519"}
+
+
+def require(program: str, package: str) -> str:
+    found = programs.find(program)
+    if found is None:
+        raise RuntimeError(f"{program} is not installed: sudo apt-get install {package}")
+    return found
+
+
+@pytest.fixture(scope="module")
+def module() -> str:
+    found = next((path for path in MODULES if Path(path).exists()), None)
+    if found is None:
+        raise RuntimeError("SoftHSM is not installed: sudo apt-get install softhsm2")
+    return found
+
+
+@pytest.fixture(scope="module")
+def token(module: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A SoftHSM token with one key pair of each kind; gives the beginning of its URIs."""
+    directory = tmp_path_factory.mktemp("softhsm")
+    (directory / "tokens").mkdir()
+    (directory / "softhsm2.conf").write_text(f"directories.tokendir = {directory}/tokens\nlog.level = ERROR\n")
+    before = os.environ.get("SOFTHSM2_CONF")
+    os.environ["SOFTHSM2_CONF"] = str(directory / "softhsm2.conf")
+    initialise = f"{require('softhsm2-util', 'softhsm2')} --init-token --free --label release --so-pin 1234 --pin {PIN}"
+    subprocess.run(initialise.split(), check=True, capture_output=True)
+    for name, kind in KINDS.items():
+        tool = require("pkcs11-tool", "opensc")
+        command = f"{tool} --module {module} --login --pin {PIN} --keypairgen --key-type {kind} --label {name}"
+        subprocess.run(command.split(), check=True, capture_output=True)
+    yield "pkcs11:token=release"
+    if before is None:
+        del os.environ["SOFTHSM2_CONF"]
+    else:
+        os.environ["SOFTHSM2_CONF"] = before
+
+
+@pytest.fixture
+def pin(monkeypatch: pytest.MonkeyPatch, module: str) -> None:
+    monkeypatch.setenv("PKGTOOL_KEY_PIN", PIN)
+    monkeypatch.setenv("PKGTOOL_PKCS11_MODULE", module)
+
+
+def sign_release(repository: RegistryRepository, signer: Signer, cosign: Cosign) -> None:
+    push_image(repository, "v1")
+    attestor = KeyAttestor(signer)
+    subjects = publish.targets(repository, "v1")
+    for subject in subjects:
+        publish.sign(repository, subject, attestor)
+        publish.attest(repository, subject, statement(subject, SPDX), attestor)
+    Path("ours.pub").write_text(signer.public_key.pem)
+    options = ("--key", "ours.pub", "--insecure-ignore-tlog")
+    for subject in subjects:
+        reference = f"{repository.name}@{subject.digest}"
+        cosign("verify", *options, reference)
+        cosign("verify", *options, "--new-bundle-format=false", reference)
+        cosign("verify-attestation", *options, "--type", "spdxjson", reference)
+
+
+@pytest.mark.usefixtures("pin")
+@pytest.mark.parametrize("name", list(KINDS))
+def test_a_token_signs_a_release(repository: RegistryRepository, cosign: Cosign, token: str, name: str) -> None:
+    signer = open_signer(f"{token};object={name}")
+    assert open_public_key(f"{token};object={name}") == signer.public_key
+    sign_release(repository, signer, cosign)
+
+
+def test_the_pin_may_lie_in_a_file(token: str, module: str, tmp_path: Path) -> None:
+    (tmp_path / "pin").write_text(f"{PIN}\n")
+    signer = open_signer(f"{token};object=p256?module-path={module}&pin-source=file:{tmp_path}/pin")
+    assert signer.public_key.verifies(signer.sign(b"m"), b"m")
+
+
+@pytest.mark.usefixtures("pin")
+@pytest.mark.parametrize(
+    ("uri", "words"),
+    [
+        ("pkcs11:token=other;object=p256", "no token matches"),
+        ("pkcs11:token=release;object=absent", "has no such private key"),
+        ("pkcs11:token=release", "matching private key"),
+        ("pkcs11:token=release;object=p256?module-path=/absent.so", "can't be loaded"),
+    ],
+)
+def test_what_is_not_on_the_token(token: str, uri: str, words: str) -> None:
+    with pytest.raises(SigningError, match=words):
+        open_signer(uri)
+
+
+def test_a_wrong_pin(token: str, module: str) -> None:
+    """In a process of its own: a token that is logged in stays so for the whole process."""
+    program = "import sys; from pkgtool.signing.keys import open_signer; open_signer(sys.argv[1])"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "PKGTOOL_KEY_PIN": "000000"}
+    uri = f"{token};object=p256?module-path={module}"
+    done = subprocess.run([sys.executable, "-c", program, uri], env=environment, capture_output=True, text=True)
+    assert done.stderr.splitlines()[-1].endswith("SigningError: the PIN of p256 on the token release is wrong")
+
+
+# -- ssh-agent ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def agent(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """An ssh-agent with a key of each kind; the key files are removed, so only the agent has them."""
+    directory = tmp_path_factory.mktemp("agent")
+    socket = directory / "socket"
+    process = subprocess.Popen(
+        [require("ssh-agent", "openssh-client"), "-D", "-a", str(socket)], stdout=subprocess.DEVNULL
+    )
+    try:
+        deadline = time.monotonic() + 10
+        while not socket.exists():
+            assert time.monotonic() < deadline, "the ssh-agent did not start"
+            time.sleep(0.02)
+        environment = {**os.environ, "SSH_AUTH_SOCK": str(socket)}
+        for kind, bits in (("ecdsa", "256"), ("ecdsa", "384"), ("ed25519", ""), ("rsa", "3072")):
+            name = f"{kind}{bits}@release"
+            size = ["-b", bits] if bits else []
+            make = ["ssh-keygen", "-q", "-t", kind, *size, "-N", "", "-C", name, "-f", str(directory / "key")]
+            subprocess.run(make, check=True)
+            subprocess.run(["ssh-add", "-q", str(directory / "key")], check=True, env=environment)
+            (directory / "key").unlink()
+            (directory / "key.pub").unlink()
+        yield socket
+    finally:
+        process.terminate()
+        process.wait(timeout=10)
+
+
+@pytest.fixture
+def agent_socket(agent: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SSH_AUTH_SOCK", str(agent))
+
+
+@pytest.mark.usefixtures("agent_socket")
+@pytest.mark.parametrize(
+    ("comment", "algorithm"),
+    [
+        ("ecdsa256@release", Algorithm.ECDSA_P256),
+        ("ed25519@release", Algorithm.ED25519),
+        ("rsa3072@release", Algorithm.RSA),
+    ],
+)
+def test_an_agent_signs_a_release(
+    repository: RegistryRepository, cosign: Cosign, comment: str, algorithm: Algorithm
+) -> None:
+    signer = open_signer(f"ssh-agent:{comment}")
+    assert signer.public_key.algorithm is algorithm
+    sign_release(repository, signer, cosign)
+
+
+@pytest.mark.usefixtures("agent_socket")
+def test_an_agent_that_hashes_otherwise_is_found_out_before_anything_is_published() -> None:
+    with pytest.raises(SigningError, match="a larger hash than SHA-256"):
+        open_signer("ssh-agent:ecdsa384@release").sign(b"m")
+
+
+def test_keys_of_the_agent_by_fingerprint(agent: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SSH_AUTH_SOCK", str(agent))
+    listed = subprocess.run(["ssh-add", "-l"], check=True, capture_output=True, text=True).stdout
+    fingerprint = next(line.split()[1] for line in listed.splitlines() if "ed25519@release" in line)
+    assert open_signer(f"ssh-agent:{fingerprint}").public_key.algorithm is Algorithm.ED25519
+    with pytest.raises(SigningError, match="has 4 keys that match your choice") as caught:
+        open_signer("ssh-agent:")
+    assert fingerprint in "\n".join(caught.value.details)
+    with pytest.raises(SigningError, match="has no key 'absent'"):
+        open_signer("ssh-agent:absent")
+
+
+@pytest.mark.usefixtures("agent_socket")
+def test_a_locked_agent_and_none_at_all(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("SSH_AUTH_SOCK", str(tmp_path / "nobody"))
+    with pytest.raises(SigningError, match="does not answer"):
+        open_signer("ssh-agent:x")
+
+
+# -- secrets --------------------------------------------------------------------------------------------
+
+SIGN = """
+import logging, os, sys, time
+from pathlib import Path
+logging.basicConfig(level=logging.DEBUG)
+from pkgtool.oci.registry.repository import Registry
+from pkgtool.signing import publish
+from pkgtool.signing.attestor import KeyAttestor
+from pkgtool.signing.keys import open_signer
+host, path, uri = sys.argv[1:]
+with Registry(host) as registry:
+    repository = registry.repository(path)
+    attestor = KeyAttestor(open_signer(uri))
+    for subject in publish.targets(repository, "v1"):
+        publish.sign(repository, subject, attestor)
+    print(Path("/proc/self/cmdline").read_bytes())
+    try:
+        open_signer(uri, lambda what: b"a wrong passphrase")
+    except Exception as problem:
+        print(repr(problem), problem.__cause__)
+"""
+
+
+@pytest.mark.parametrize("kind", ["file", "token", "agent"])
+def test_secrets_stay_where_they_belong(
+    repository: RegistryRepository, token: str, module: str, agent: Path, tmp_path: Path, kind: str
+) -> None:
+    """Arguments, output, logs at the most talkative level, and every file written: none has key, passphrase or PIN."""
+    from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
+
+    from pkgtool.signing.keys import cosign_key
+    from tests.support.signing import new_private_key
+
+    key, passphrase = new_private_key(), "a passphrase like no other"
+    (tmp_path / "ours.key").write_bytes(cosign_key.encrypt(key, passphrase.encode()))
+    assert load_pem_private_key(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()), None)
+    uri = {
+        "file": str(tmp_path / "ours.key"),
+        "token": f"{token};object=p256?module-path={module}",
+        "agent": "ssh-agent:ecdsa256@release",
+    }[kind]
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(sys.path),
+        "PKGTOOL_KEY_PASSWORD": passphrase,
+        "PKGTOOL_KEY_PIN": PIN,
+        "SSH_AUTH_SOCK": str(agent),
+        "TMPDIR": str(scratch),
+        "HOME": str(scratch),
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+    push_image(repository, "v1")
+    host, _, path = repository.name.partition("/")
+    trace = tmp_path / "trace"
+    strace = [require("strace", "strace"), "-f", "-s", "1000000", "-e", "trace=execve,openat,write", "-o", str(trace)]
+    done = subprocess.run(
+        [*strace, sys.executable, "-c", SIGN, host, path, uri], cwd=scratch, env=environment, capture_output=True
+    )
+    assert done.returncode == 0, done.stderr.decode()
+    der = key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+    scalar = key.private_numbers().private_value
+    secrets = [passphrase.encode(), PIN.encode(), der, scalar.to_bytes(32), b"%x" % scalar, str(scalar).encode()]
+    for secret in secrets:
+        assert secret not in done.stdout
+        assert secret not in done.stderr
+        for file in scratch.rglob("*"):
+            assert not file.is_file() or secret not in file.read_bytes()
+    started = [
+        line for line in trace.read_text(errors="replace").splitlines() if "execve(" in line and "ENOENT" not in line
+    ]
+    assert all(passphrase not in line.partition("]")[0] for line in started)
+    created = [
+        line for line in trace.read_text(errors="replace").splitlines() if "O_CREAT" in line and "ENOENT" not in line
+    ]
+    ours = [line for line in created if not any(place in line for place in ("/dev/null", "softhsm", "/proc/"))]
+    assert ours == [], "signing with a key that was opened writes no file at all"
