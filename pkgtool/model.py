@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from pkgtool.nodes import Node
 from pkgtool.values import Platform
 
 DEFAULT_ORG = "linuxkit"
@@ -208,6 +209,8 @@ class TreeSettings:
     debian_security_snapshot: str = "https://snapshot.debian.org/archive/debian-security"
     insecure_registries: tuple[str, ...] = ()
     ci: CISettings = CISettings()
+    engines: tuple[Node, ...] = ()
+    """Builders, in the order of the file; their TLS files relative to it."""
 
 
 @dataclass(frozen=True, slots=True)

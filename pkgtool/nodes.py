@@ -3,7 +3,7 @@
 tcp://HOST:PORT            BuildKit with mutual TLS (ca, cert, key)
 unix:///PATH               BuildKit on this machine
 ssh://[USER@]HOST[:PORT]   BuildKit on a host where `buildctl dial-stdio` answers
-kube-pod://POD             BuildKit in a pod (?namespace=…&context=…&container=…)
+kube-pod://POD             BuildKit in a pod, or kube-pod://deployment/NAME (?namespace=…&context=…&container=…)
 docker-container://NAME    BuildKit in a container of this machine's Docker
 buildx://NAME              all nodes of a buildx builder
 docker+unix:///PATH        a Docker engine, likewise docker+tcp://HOST:PORT and docker+ssh://[USER@]HOST

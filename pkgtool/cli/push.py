@@ -23,6 +23,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--replace", action="append", default=[], metavar="TAG", help="allow other content under this published tag"
     )
+    options.add_builder_options(parser)
     options.add_registry_options(parser)
     options.add_tag_options(parser)
 

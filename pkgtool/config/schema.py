@@ -128,6 +128,20 @@ class CIFile:
 
 
 @dataclass(frozen=True, slots=True)
+class EngineFile:
+    """A builder, on this machine or another one."""
+
+    endpoint: str = key("endpoint", TEXT, "tcp://, unix://, ssh://, kube-pod://, buildx://, docker+tcp://, … or local.")
+    name: str = key("name", TEXT, "What reports call it; default: its address.", default="")
+    platforms: tuple[str, ...] = key("platforms", list_of(TEXT), "What it builds for; default: it says.", default=())
+    ca: str = key("ca", TEXT, "The CA that signed its certificate (PEM); relative to this file.", default="")
+    certificate: str = key("cert", TEXT, "Our client certificate.", default="")
+    private_key: str = key("key", TEXT, "The key of our certificate.", default="")
+    server_name: str = key("server-name", TEXT, "The name in its certificate, if it is not its host.", default="")
+    jobs: int | None = key("jobs", INTEGER, "Steps at a time; default 2.", default=None, minimum=1)
+
+
+@dataclass(frozen=True, slots=True)
 class TreeFile:
     """pkgtool.yml: the defaults of a tree."""
 
@@ -141,5 +155,8 @@ class TreeFile:
     store: str = key("store", TEXT, "The local store; a relative path starts at this file.", default="")
     mirrors: Mapping[str, str] = key("mirrors", map_of(TEXT), "URL prefixes and what replaces them.", default=None)
     ci: CIFile = key("ci", struct(CIFile), default=CIFile())
+    engines: tuple[EngineFile, ...] = key(
+        "engines", list_of(struct(EngineFile)), "Builders; default: this machine.", default=()
+    )
     debian_mirror: str = key("debian-mirror", TEXT, default="http://deb.debian.org/debian")
     debian_snapshot: str = key("debian-snapshot", TEXT, default="https://snapshot.debian.org/archive/debian")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pkgtool.config import typed
+from pkgtool.config.engines import read_engines
 from pkgtool.config.schema import TreeFile
 from pkgtool.config.yaml_reader import Source, locate
 from pkgtool.errors import ConfigError
@@ -34,6 +35,8 @@ def read_settings(tree: SourceTree) -> tuple[TreeSettings, list[ConfigError]]:
             runners.append((Platform.parse(name), label))
         except ValueError as problem:
             problems.append(ConfigError(str(problem), location=locate(source, ("ci", "runners", name), key=True)))
+    engines, wrong = read_engines(source, file.engines)
+    problems += wrong
     mirrors = sorted((file.mirrors or {}).items(), key=lambda item: (-len(item[0]), item[0]))
     settings = TreeSettings(
         org=file.org,
@@ -48,5 +51,6 @@ def read_settings(tree: SourceTree) -> tuple[TreeSettings, list[ConfigError]]:
         debian_snapshot=file.debian_snapshot.rstrip("/"),
         insecure_registries=tuple(file.insecure_registries),
         ci=CISettings(tuple(runners), file.ci.shards),
+        engines=engines,
     )
     return settings, problems

@@ -62,8 +62,6 @@ class Pool:
         self._changed = threading.Condition()
         self._tickets: list[_Ticket] = []
         self._closed = False
-        self.notes: list[str] = []
-        """What became of nodes that were lost or could not be used, in words."""
         names = ", ".join(member.node.name for member in members if not member.reserve)
         self.info = EngineInfo("pool", f"of {names}", platform)
 
@@ -211,5 +209,4 @@ class Pool:
             self._say("warning", f"{seat.node.name} is away: {loss.message}")
 
     def _say(self, level: str, message: str) -> None:
-        self.notes.append(message)
         self._events(Note(level, message))

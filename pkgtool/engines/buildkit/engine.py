@@ -153,8 +153,9 @@ def _describe(answer: bytes, node: Node) -> EngineInfo:
     platforms = [_platform(p) for p in worker.messages(3)]
     if not platforms:
         raise EngineError(f"{node.endpoint} names no platform that it could build for")
-    native, *others = platforms
-    return EngineInfo("buildkit", version, native, str(node.endpoint), tuple(others), node.name)
+    native = platforms[0]
+    foreign = tuple(dict.fromkeys(p for p in platforms if (p.os, p.arch) != (native.os, native.arch)))
+    return EngineInfo("buildkit", version, native, str(node.endpoint), foreign, node.name)
 
 
 def _platform(said: Message) -> Platform:
