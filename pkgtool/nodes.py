@@ -118,9 +118,11 @@ def parse_endpoint(text: str) -> tuple[Endpoint, Trust, int]:
 def _check(endpoint: Endpoint, text: str) -> None:
     if endpoint.scheme in _NEEDS_HOST and not endpoint.host:
         raise ValueError(f"{text!r} names no host")
+    if endpoint.host.startswith("-"):
+        raise ValueError(f"{text!r}: a host can't begin with a dash")
     if endpoint.scheme in _NEEDS_PORT and not endpoint.port:
         raise ValueError(f"{text!r} names no port; {'2376' if endpoint.is_docker else '1234'} is usual")
-    if endpoint.scheme in _NEEDS_PATH and not endpoint.path.startswith("/"):
+    if endpoint.scheme in _NEEDS_PATH and (endpoint.host or not endpoint.path.startswith("/")):
         raise ValueError(f"{text!r} names no absolute path: {endpoint.scheme}:///run/…")
     if endpoint.options.get("tls", "off") != "off":
         raise ValueError(f"{text!r}: the only meaning that tls can have is off")
