@@ -13,8 +13,11 @@ from pkgtool.errors import PkgtoolError
 if TYPE_CHECKING:
     import grpc
 
-CONTEXT_URL = "https://buildkit-session/context"
-"""Where BuildKit finds a context that its client uploads (source/http, session/upload)."""
+CONTEXT_URL = "https://buildkit-session/"
+"""Where BuildKit finds a context that its client uploads (source/http, session/upload).
+
+What follows must differ from build to build: BuildKit takes equal addresses in builds at the same time for one source.
+"""
 
 _UPLOAD = "moby.upload.v1.Upload"
 _AUTH = "moby.filesync.v1.Auth"

@@ -40,15 +40,15 @@ def solve_request(build: BuildRequest, reference: str, session: str, cache: Regi
         (1, reference),
         (5, session),
         (6, "dockerfile.v0"),
-        (7, _attributes(build)),
+        (7, _attributes(build, session)),
         (8, _cache(build, cache)),
         (13, [exporter]),
     )
 
 
-def _attributes(build: BuildRequest) -> dict[str, str]:
+def _attributes(build: BuildRequest, session: str) -> dict[str, str]:
     attributes = {
-        "context": CONTEXT_URL,
+        "context": CONTEXT_URL + session,
         "filename": build.dockerfile,
         "platform": str(build.platform),
         **{f"build-arg:{name}": value for name, value in build.build_args.items()},

@@ -135,7 +135,10 @@ def _greet(stream: socket.socket, endpoint: Endpoint) -> None:
     if answer[:1] == bytes((_TLS_ALERT,)):
         raise EngineError(f"{endpoint} wants TLS", hint="name its ca, cert and key")
     if not answer:
-        raise EngineLost(f"{endpoint} closes the connection at once")
+        advice = (
+            "" if endpoint.encrypted or endpoint.scheme == "unix" else "; if it wants TLS, name its ca, cert and key"
+        )
+        raise EngineLost(f"{endpoint} closes the connection at once{advice}")
     raise EngineError(f"{endpoint} is no BuildKit: it answers {answer!r}")
 
 

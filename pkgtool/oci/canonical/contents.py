@@ -51,7 +51,7 @@ def open_layer(layout: Layout, layer: Layer) -> IO[bytes]:
     if layer.descriptor.media_type == LAYER_TAR:
         return stream
     unpacked = igzip.GzipFile(fileobj=stream)  # type: ignore[no-untyped-call]
-    unpacked.myfileobj = stream  # so that closing it closes the file too
+    unpacked.myfileobj = stream  # type: ignore[assignment]  # so that closing it closes the file too
     return cast("IO[bytes]", unpacked)
 
 

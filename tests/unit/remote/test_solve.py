@@ -30,7 +30,7 @@ def test_a_build() -> None:
     request = asked()
     assert (request.text(1), request.text(5), request.text(6)) == ("build-1", "session-1", "dockerfile.v0")
     assert request.mapping(7) == {
-        "context": "https://buildkit-session/context",
+        "context": "https://buildkit-session/session-1",
         "filename": "Dockerfile",
         "platform": "linux/arm64",
         "build-arg:SOURCE_DATE_EPOCH": "7",
