@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from pkgtool.nodes import Node
 from pkgtool.values import Platform
 
 DEFAULT_ORG = "linuxkit"
@@ -222,6 +223,8 @@ class TreeSettings:
     signing: SigningSettings = SigningSettings()
     policy: str = ""
     """The path of the policy that images from a registry must satisfy; empty: policy.yml if there is one."""
+    engines: tuple[Node, ...] = ()
+    """Builders, in the order of the file; their TLS files relative to it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -109,9 +109,8 @@ class BuildAction:
             self._make_rootfs(work, package.rootfs, context, archive, log, cancel)
             config = RootfsConfig(package.rootfs.env, package.rootfs.command)
             return from_rootfs(archive, config), rootfs_maker()
-        engine = self._site.engine
-        engine.build(self._request(work, context), archive, log=log, cancel=cancel)
-        return from_docker_archive(archive, scratch, mounts=_mounts(text)), str(engine.info)
+        made_by = self._site.engine.build(self._request(work, context), archive, log=log, cancel=cancel)
+        return from_docker_archive(archive, scratch, mounts=_mounts(text)), str(made_by)
 
     def _request(self, work: _Work, context: Path) -> BuildRequest:
         package = work.package
@@ -130,6 +129,7 @@ class BuildAction:
             network=package.network,
             use_cache=package.cache and package.name not in self._site.rebuild,
             epoch=work.epoch,
+            tools=self._site.build_platform if any(d.role is Role.TOOL for d, _ in work.parents) else None,
         )
 
     def _make_rootfs(

@@ -26,6 +26,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--sign", action="store_true", help="sign what was published, and attach its statements")
     signing.add_signing_options(parser)
+    options.add_builder_options(parser)
     options.add_registry_options(parser)
     options.add_tag_options(parser)
 

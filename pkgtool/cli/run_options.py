@@ -10,6 +10,7 @@ from pkgtool.config.package import Overrides
 from pkgtool.errors import UsageError
 from pkgtool.fingerprint import TagOverrides
 from pkgtool.model import BuildArg
+from pkgtool.nodes import Node, merge, parse_builder
 from pkgtool.values import check_organisation, is_tag
 from pkgtool.workflows.options import RunOptions
 from pkgtool.workflows.tree import find_root
@@ -26,6 +27,9 @@ def run_options(parsed: argparse.Namespace) -> RunOptions:
         keep_going=parsed.keep_going,
         store=parsed.store,
         registry=given.get("registry", ""),
+        builders=_builders(given.get("builder", [])),
+        cache_from=tuple(given.get("cache_from", [])),
+        cache_to=tuple(given.get("cache_to", [])),
         pull=given.get("pull", True),
         registry_optional=given.get("registry_optional", False),
         overrides=Overrides(
@@ -57,6 +61,16 @@ def _hash(text: str) -> str:
     if text and not is_tag(text):
         raise UsageError(f"--hash {text!r} can't be in a tag", hint="letters, digits, . _ and -")
     return text
+
+
+def _builders(texts: list[str]) -> tuple[Node, ...]:
+    found = []
+    for text in texts:
+        try:
+            found.append(parse_builder(text))
+        except ValueError as problem:
+            raise UsageError(f"--builder {problem}", hint="--builder linux/arm64=tcp://HOST:1234") from problem
+    return merge(found)
 
 
 def _hash_path(directory: Path, path: str | None) -> str | None:

@@ -145,6 +145,20 @@ class SigningFile:
 
 
 @dataclass(frozen=True, slots=True)
+class EngineFile:
+    """A builder, on this machine or another one."""
+
+    endpoint: str = key("endpoint", TEXT, "tcp://, unix://, ssh://, kube-pod://, buildx://, docker+tcp://, … or local.")
+    name: str = key("name", TEXT, "What reports call it; default: its address.", default="")
+    platforms: tuple[str, ...] = key("platforms", list_of(TEXT), "What it builds for; default: it says.", default=())
+    ca: str = key("ca", TEXT, "The CA that signed its certificate (PEM); relative to this file.", default="")
+    certificate: str = key("cert", TEXT, "Our client certificate.", default="")
+    private_key: str = key("key", TEXT, "The key of our certificate.", default="")
+    server_name: str = key("server-name", TEXT, "The name in its certificate, if it is not its host.", default="")
+    jobs: int | None = key("jobs", INTEGER, "Steps at a time; default 2.", default=None, minimum=1)
+
+
+@dataclass(frozen=True, slots=True)
 class TreeFile:
     """pkgtool.yml: the defaults of a tree."""
 
@@ -162,6 +176,9 @@ class TreeFile:
     signing: SigningFile = key("signing", struct(SigningFile), default=SigningFile())
     policy: str = key("policy", TEXT, "What must be true of images that are pulled (policy.yml).", default="")
     ci: CIFile = key("ci", struct(CIFile), default=CIFile())
+    engines: tuple[EngineFile, ...] = key(
+        "engines", list_of(struct(EngineFile)), "Builders; default: this machine.", default=()
+    )
     debian_mirror: str = key("debian-mirror", TEXT, "Debian's archive.", default="http://deb.debian.org/debian")
     debian_snapshot: str = key(
         "debian-snapshot",

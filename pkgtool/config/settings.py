@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pkgtool.config import typed
+from pkgtool.config.engines import read_engines
 from pkgtool.config.schema import TreeFile
 from pkgtool.config.yaml_reader import Source, locate
 from pkgtool.errors import ConfigError
@@ -40,6 +41,8 @@ def read_settings(tree: SourceTree) -> tuple[TreeSettings, list[ConfigError]]:
             runners.append((Platform.parse(name), label))
         except ValueError as problem:
             problems.append(ConfigError(str(problem), location=locate(source, ("ci", "runners", name), key=True)))
+    engines, wrong = read_engines(source, file.engines)
+    problems += wrong
     mirrors = sorted((file.mirrors or {}).items(), key=lambda item: (-len(item[0]), item[0]))
     settings = TreeSettings(
         org=file.org,
@@ -62,6 +65,7 @@ def read_settings(tree: SourceTree) -> tuple[TreeSettings, list[ConfigError]]:
             file.signing.trusted_root,
         ),
         policy=file.policy,
+        engines=engines,
     )
     return settings, problems
 

@@ -43,7 +43,7 @@ class BuildahEngine:
             "as an ordinary user" if self._rootless else "as root",
         )
 
-    def build(self, request: BuildRequest, output: Path, *, log: LineSink, cancel: Cancellation) -> None:
+    def build(self, request: BuildRequest, output: Path, *, log: LineSink, cancel: Cancellation) -> EngineInfo:
         """See `Engine.build`."""
         self._join()
         for parent in request.parents:
@@ -61,6 +61,7 @@ class BuildahEngine:
             raise BuildError(f"buildah ended with status {failure.returncode}", details=failure.details) from None
         finally:
             self._buildah(["rmi", "--force", result], accept=(0, 1, 125))
+        return self.info
 
     def close(self) -> None:
         """Let other processes clean up the storage."""

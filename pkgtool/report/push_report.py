@@ -30,6 +30,7 @@ def as_table(report: BuildReport) -> str:
     ]
     lines = list(table(_HEADINGS, rows)) if rows else ["nothing to publish"]
     lines += [f"{skipped.package} left out: {skipped.reason}" for skipped in report.plan.skipped]
+    lines += [f"note: {note}" for note in report.notes]
     return "\n".join(lines)
 
 

@@ -18,6 +18,7 @@ from pkgtool.oci.store import MemoRecord, Store
 from pkgtool.oci.store.store import remove_tree
 from pkgtool.plan import Step, StepKind
 from pkgtool.values import Platform
+from pkgtool.workflows import engines
 from pkgtool.workflows.build import build
 from pkgtool.workflows.options import RunOptions
 from pkgtool.workflows.planned import BuildReport, carry_out, make_plan
@@ -53,10 +54,12 @@ class ReproduceReport:
 def reproduce(options: RunOptions, packages: Sequence[str], *, events: Sink, cancel: Cancellation) -> ReproduceReport:
     """Rebuild packages without any cache, in another store and directory, with another umask, and compare.
 
-    With `options.engine` left to choose, the rebuild takes another engine than the originals had, if there is one.
+    The rebuild takes `options.builders` or `options.engine`; with both left open, another engine than the originals
+    had, if there is one.
     What the packages stand on is taken from the store, which is left as it was.
     """
-    original = build(replace(options, engine="auto", pull=False), packages, events=events, cancel=cancel)
+    usual = replace(options, engine="auto", builders=(), pull=False)
+    original = build(usual, packages, events=events, cancel=cancel)
     if not original.results.good:
         return ReproduceReport((), original)
     with elsewhere(options, original.store, original.tree.names) as store:
@@ -80,12 +83,16 @@ def rebuild(
     """Build packages anew in `store`, with another umask and an engine that is not among `makers` if there is one."""
 
     def connect() -> Engine:
-        engine = _other_engine(makers, options.engine, store)
+        engine = others() if others else _other_engine(makers, options.engine, store)
         events(Note("info", f"rebuilding with {engine.info}"))
         return engine
 
     there = replace(options, store=store.root)
     planned = make_plan(there, list(names), rebuild=True)
+    others = None
+    if options.builders:
+        workspace, platform = planned.tree.workspace, planned.target.build_platform
+        others = engines.connect(options, workspace, store, platform, events=events)
     before = os.umask(_OTHER_UMASK)
     try:
         return carry_out(planned, there, connect=connect, events=events, cancel=cancel)
