@@ -80,12 +80,16 @@ unpack() {
 
 apply_patches() {
     step 2 "apply patches"
+    : >"$KERNEL_WORK/patches"
     [ -n "$KERNEL_PATCHES" ] && [ -d "$KERNEL_PATCHES" ] || return 0
     for patch in "$KERNEL_PATCHES"/*.patch; do
         [ -e "$patch" ] || continue
         echo "    $(basename "$patch")"
         patch -d "$tree" -p1 --fuzz=0 --silent --no-backup-if-mismatch <"$patch" ||
             die "$(basename "$patch") does not apply to $KERNEL_VERSION"
+        name=$(basename "$patch")
+        echo "KERNEL_PATCH_${name%%-*}=${name#*-} sha256:$(sha256sum <"$patch" | cut -d ' ' -f 1)" \
+            >>"$KERNEL_WORK/patches"
     done
 }
 
@@ -174,6 +178,7 @@ pack_kernel() {
         echo "KERNEL_SOURCE=$KERNEL_SOURCE_INFO"
         echo "KERNEL_VERSION=$KERNEL_VERSION"
         echo "KERNEL_RELEASE=$release"
+        cat "$KERNEL_WORK/patches"
     } >"$KERNEL_OUTPUT/kernel-source-info"
 }
 

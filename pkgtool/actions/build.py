@@ -18,7 +18,7 @@ from pkgtool.engines import dockerfile
 from pkgtool.engines.interface import BuildRequest, LineSink, Parent
 from pkgtool.engines.rootfs import RootfsRequest, make_rootfs, rootfs_maker
 from pkgtool.errors import BuildError, PkgtoolError, StoreError
-from pkgtool.events import StepLog, StepWaiting
+from pkgtool.events import StepActivity, StepLog, StepProgress, StepWaiting
 from pkgtool.executor import Outcome, StepResult
 from pkgtool.fingerprint import Fingerprint
 from pkgtool.model import RUNTIME_CONFIG_LABEL, Dependency, Package, Role, Rootfs
@@ -39,6 +39,7 @@ _TAIL_LINES = 20
 class _Work:
     """What is to be made: a package on a platform, from these images, with this time (seconds since 1970)."""
 
+    step: str
     package: Package
     fingerprint: Fingerprint
     platform: Platform
@@ -80,6 +81,7 @@ class BuildAction:
     def _work(self, step: Step, platform: Platform) -> _Work:
         package = self._site.package(step.package)
         return _Work(
+            step=step.id,
             package=package,
             fingerprint=self._site.fingerprints[step.package],
             platform=platform,
@@ -99,6 +101,8 @@ class BuildAction:
     def _product(self, work: _Work, scratch: Path, log: LineSink, cancel: Cancellation) -> tuple[Product, str]:
         """Lay out the context and let an engine work on it: the product, and who made it."""
         package, context = work.package, scratch / "context"
+        if package.seal:
+            return self._sealed(work, scratch, cancel)
         write_context(self._site.sources, package.context, context, epoch=work.epoch)
         text = "" if package.rootfs else _declare_epoch(context / package.dockerfile)
         normalise(context, epoch=work.epoch)
@@ -111,6 +115,20 @@ class BuildAction:
             return from_rootfs(archive, config), rootfs_maker()
         made_by = self._site.engine.build(self._request(work, context), archive, log=log, cancel=cancel)
         return from_docker_archive(archive, scratch, mounts=_mounts(text)), str(made_by)
+
+    def _sealed(self, work: _Work, scratch: Path, cancel: Cancellation) -> tuple[Product, str]:
+        from pkgtool.actions import sealing
+
+        (_, unsigned), *_ = work.parents
+        product = sealing.sealed(
+            self._site.store.layout,
+            unsigned.manifest,
+            self._site.sealing[work.package.name],
+            scratch,
+            progress=lambda done, total: self._site.events(StepProgress(work.step, done, total, "modules")),
+            cancel=cancel,
+        )
+        return product, sealing.MADE_BY
 
     def _request(self, work: _Work, context: Path) -> BuildRequest:
         package = work.package
@@ -171,6 +189,7 @@ class BuildAction:
     @contextmanager
     def _logged(self, step: Step) -> Iterator[tuple[LineSink, Path]]:
         """A sink that writes the step's log and tells listeners; a failure gets the log's end and place."""
+        activity = self._activity(step)
         path = self._site.store.log_path(f"{step.title.replace(' ', '-')}-{step.key[:12]}")
         tail: list[str] = []
         with path.open("w", encoding="utf-8", errors="replace") as file:
@@ -180,12 +199,30 @@ class BuildAction:
                 tail.append(line)
                 del tail[:-_TAIL_LINES]
                 self._site.events(StepLog(step.id, line))
+                activity(line)
 
             try:
                 yield log, path
             except BuildError as failure:
                 file.write(f"{failure.message}\n")
                 raise BuildFailed(step, failure, tail, path) from failure
+
+    def _activity(self, step: Step) -> LineSink:
+        """What tells listeners how far a kernel is, from the lines of its build."""
+        if not self._site.package(step.package).build_file.startswith("kernel/series/"):
+            return lambda _: None
+        from pkgtool.kernel.progress import BuildProgress, follow
+
+        progress = BuildProgress()
+
+        def activity(line: str) -> None:
+            nonlocal progress
+            after = follow(progress, line)
+            if after is not progress:
+                progress = after
+                self._site.events(StepActivity(step.id, progress.text))
+
+        return activity
 
 
 class BuildFailed(BuildError):

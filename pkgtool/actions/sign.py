@@ -112,7 +112,7 @@ class SignAction:
             tag=fingerprint.reference.tag,
             platform=min(images),
             fingerprint=fingerprint.digest,
-            source=source_of(package, fingerprint, self._site.sources),
+            source=source_of(package, fingerprint, self._site.sources, self._site.workspace),
             pkgtool_version=__version__,
             engine="pkgtool",
             engine_version=__version__,

@@ -78,7 +78,7 @@ class Witness:
             tag=fingerprint.reference.tag,
             platform=platform,
             fingerprint=fingerprint.digest,
-            source=source_of(package, fingerprint, self._site.sources),
+            source=source_of(package, fingerprint, self._site.sources, self._site.workspace),
             pkgtool_version=__version__,
             engine=engine,
             engine_version=version,
@@ -115,8 +115,10 @@ class Witness:
                 yield from known_packages(self._site.store, each, lock.debian, self._site.workspace)
 
 
-def source_of(package: Package, fingerprint: Fingerprint, sources: SourceState) -> Source:
-    """Where a package comes from, as its provenance names it."""
+def source_of(package: Package, fingerprint: Fingerprint, sources: SourceState, workspace: Workspace) -> Source:
+    """Where a package comes from, as its provenance names it. A signed kernel comes from the unsigned one's files."""
+    if package.seal:
+        package = workspace.packages[package.seal.unsigned]
     tree = sources.facts(package.context[0].path).current
     return Source(package.source_url, sources.main.commit, tree, package.path, fingerprint.dirty)
 

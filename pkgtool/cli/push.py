@@ -25,6 +25,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--replace", action="append", default=[], metavar="TAG", help="allow other content under this published tag"
     )
     parser.add_argument("--sign", action="store_true", help="sign what was published, and attach its statements")
+    parser.add_argument(
+        "--allow-development-keys", action="store_true", help="with --sign: kernels of this checkout's own key, too"
+    )
     signing.add_signing_options(parser)
     options.add_builder_options(parser)
     options.add_registry_options(parser)
@@ -39,7 +42,9 @@ def run(parsed: argparse.Namespace) -> int:
     from pkgtool.workflows.push import PushOptions, push
 
     sign = signing.signing_options(parsed) if parsed.sign else None
-    chosen = PushOptions(parsed.no_build, parsed.allow_dirty, tuple(parsed.replace), sign)
+    chosen = PushOptions(
+        parsed.no_build, parsed.allow_dirty, tuple(parsed.replace), sign, parsed.allow_development_keys
+    )
     if parsed.dry_run:
         return _show_plan(parsed, chosen)
     events = sink_for(options.progress_mode(parsed), verbosity=parsed.verbose)

@@ -159,6 +159,16 @@ class EngineFile:
 
 
 @dataclass(frozen=True, slots=True)
+class KernelsFile:
+    """Who signs kernel modules and kernels; default: a key made for this checkout, good for development alone."""
+
+    certificate: str = key("certificate", TEXT, "The certificate that kernels trust, PEM or DER.", default="")
+    private_key: str = key("key", TEXT, "Its key: a path, or a URI such as pkcs11:… or awskms:….", default="")
+    secure_boot_certificate: str = key("secure-boot-certificate", TEXT, "What firmware trusts, PEM.", default="")
+    secure_boot_key: str = key("secure-boot-key", TEXT, "Its key, a PEM file.", default="")
+
+
+@dataclass(frozen=True, slots=True)
 class TreeFile:
     """pkgtool.yml: the defaults of a tree."""
 
@@ -176,6 +186,7 @@ class TreeFile:
     signing: SigningFile = key("signing", struct(SigningFile), default=SigningFile())
     policy: str = key("policy", TEXT, "What must be true of images that are pulled (policy.yml).", default="")
     ci: CIFile = key("ci", struct(CIFile), default=CIFile())
+    kernels: KernelsFile = key("kernels", struct(KernelsFile), default=KernelsFile())
     engines: tuple[EngineFile, ...] = key(
         "engines", list_of(struct(EngineFile)), "Builders; default: this machine.", default=()
     )

@@ -9,7 +9,7 @@ from pkgtool.config.engines import read_engines
 from pkgtool.config.schema import TreeFile
 from pkgtool.config.yaml_reader import Source, locate
 from pkgtool.errors import ConfigError
-from pkgtool.model import CISettings, SigningSettings, TreeSettings
+from pkgtool.model import CISettings, KernelSettings, SigningSettings, TreeSettings
 from pkgtool.source.trees import SourceTree
 from pkgtool.values import Platform, check_organisation
 
@@ -63,6 +63,12 @@ def read_settings(tree: SourceTree) -> tuple[TreeSettings, list[ConfigError]]:
             file.signing.trust_config,
             file.signing.signing_config,
             file.signing.trusted_root,
+        ),
+        kernels=KernelSettings(
+            file.kernels.certificate,
+            file.kernels.private_key,
+            file.kernels.secure_boot_certificate,
+            file.kernels.secure_boot_key,
         ),
         policy=file.policy,
         engines=engines,

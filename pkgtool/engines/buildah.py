@@ -103,6 +103,7 @@ class BuildahEngine:
         cancel: Cancellation | None = None,
         accept: Sequence[int] = (0,),
     ) -> process.Completed:
+        self._keep_caches()
         storage = [f"--root={self._directory}/root", f"--runroot={self._directory}/run", "--storage-driver=overlay"]
         try:
             return process.run(
@@ -117,6 +118,15 @@ class BuildahEngine:
         except EngineError as problem:
             hint = programs.install_hint("buildah", "unshare", "newuidmap")
             raise EngineError(problem.message, hint=hint) from problem
+
+    def _keep_caches(self) -> None:
+        """Let cache mounts, which buildah puts into its temporary directory, outlive this process."""
+        kept = self._directory / "cache"
+        kept.mkdir(parents=True, exist_ok=True)
+        for name in ("buildah-cache", f"buildah-cache-{os.geteuid()}"):
+            link = self._store.temporary() / name
+            if not link.is_symlink():
+                link.symlink_to(kept)
 
     def _options(self, request: BuildRequest) -> list[str]:
         native = self.info.platform

@@ -104,7 +104,7 @@ def _fingerprint(
     package: Package, facts: Callable[[str], Facts], done: Mapping[str, Fingerprint], overrides: TagOverrides
 ) -> Fingerprint:
     paths = [part.path for part in package.context]
-    if overrides.hash_path is not None:
+    if overrides.hash_path is not None and paths:
         paths[0] = overrides.hash_path
     sources = [facts(path) for path in paths]
     arguments = _resolve_arguments(package, done)

@@ -1,8 +1,7 @@
-"""What a kernel image says of itself: the facts that its SBOM and its labels carry."""
+"""What a kernel image says of itself."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,20 +23,6 @@ class KernelFacts:
     source: str
     config: Digest
     certificate: Certificate
-
-    def labels(self, patches: Mapping[str, Digest]) -> dict[str, str]:
-        """The facts as image labels; `patches` are the digests of those applied, by name."""
-        prefix = "org.linuxkit.kernel"
-        applied = ", ".join(f"{name} {digest}" for name, digest in patches.items())
-        return {
-            f"{prefix}.version": self.version,
-            f"{prefix}.release": self.release,
-            f"{prefix}.source": self.source,
-            f"{prefix}.config": str(self.config),
-            f"{prefix}.certificate": f"sha256:{self.certificate.fingerprint}",
-            f"{prefix}.signer": self.certificate.common_name,
-            **({f"{prefix}.patches": applied} if applied else {}),
-        }
 
 
 def read_facts(directory: Path) -> KernelFacts:

@@ -4,11 +4,26 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pkgtool.config.package import Overrides
 from pkgtool.fingerprint import TagOverrides
+from pkgtool.model import KernelSettings
 from pkgtool.nodes import Node
 from pkgtool.values import Platform
+
+if TYPE_CHECKING:
+    from pkgtool.kernel.seal import Signatures
+
+
+@dataclass(frozen=True, slots=True)
+class KernelOptions:
+    """What a command line says about signing kernels, instead of pkgtool.yml; paths are absolute, or a key's URI."""
+
+    settings: KernelSettings = field(default_factory=KernelSettings)
+    password_file: Path | None = None
+    signatures: Signatures | None = None
+    """Published signatures to put on, instead of making new ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,3 +50,4 @@ class RunOptions:
     overrides: Overrides = field(default_factory=Overrides)
     tag: TagOverrides = field(default_factory=TagOverrides)
     revision: str = "HEAD"
+    kernels: KernelOptions = field(default_factory=KernelOptions)

@@ -6,6 +6,7 @@ import contextlib
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from pkgtool.actions.assemble import AssembleAction
 from pkgtool.actions.build import BuildAction
@@ -21,7 +22,7 @@ from pkgtool.oci.store import Store
 from pkgtool.plan import Plan, Snapshot, StepKind, Target, plan_build
 from pkgtool.plan.planner import keys_of_interest
 from pkgtool.values import Platform
-from pkgtool.workflows import engines
+from pkgtool.workflows import engines, kernels
 from pkgtool.workflows.locks import make_fetcher, read_locks
 from pkgtool.workflows.options import RunOptions
 from pkgtool.workflows.tree import Tree, build_platform, open_store, open_tree, target_platforms
@@ -100,6 +101,8 @@ def carry_out(
         return BuildReport(tree, plan, run(plan, {}, jobs=1, events=events, cancel=cancel), store)
     building = {step.package for step in plan.to_do() if step.kind is StepKind.BUILD}
     locks = read_locks(tree.workspace, building)
+    root, packages = Path(tree.workspace.root), [tree.package(name) for name in building]
+    sealing = kernels.sealing(options, root, tree.workspace.settings, packages)
     nodes = engines.chosen_nodes(options, tree.workspace)
     notes: list[str] = []
 
@@ -118,6 +121,7 @@ def carry_out(
         or engines.connect(options, tree.workspace, store, planned.target.build_platform, events=listen),
         events=events,
         rebuild=planned.target.rebuild,
+        sealing=sealing,
     )
     fetcher = make_fetcher(store, tree.workspace, offline=offline, events=events, cancel=cancel)
     with store.in_use(cancel=cancel), fetcher, contextlib.closing(site):

@@ -13,6 +13,7 @@ from pkgtool.errors import SourceError, StoreError
 from pkgtool.events import Sink
 from pkgtool.executor import Action
 from pkgtool.plan import Plan, StepKind, plan_push
+from pkgtool.workflows import kernels
 from pkgtool.workflows.attestors import SigningOptions, open_attestor
 from pkgtool.workflows.guard import pull_guard
 from pkgtool.workflows.options import RunOptions
@@ -30,6 +31,8 @@ class PushOptions:
     replace: tuple[str, ...] = ()
     sign: SigningOptions | None = None
     """How to sign what was published; None: not at all."""
+    allow_development: bool = False
+    """Whether a kernel whose modules are signed by a development key may be signed and published."""
 
 
 def plan_of(options: RunOptions, push_options: PushOptions, packages: Sequence[str]) -> tuple[Planned, str]:
@@ -45,6 +48,8 @@ def plan_of(options: RunOptions, push_options: PushOptions, packages: Sequence[s
     tree = planned.tree
     if not push_options.allow_dirty:
         refuse_dirty(tree)
+    if push_options.sign and not push_options.allow_development:
+        kernels.refuse_development(tree.package(name) for name in tree.names)
     name = require_registry(options, tree.workspace, [tree.fingerprints[n] for n in tree.names])
     return planned, name
 

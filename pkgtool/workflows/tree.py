@@ -19,6 +19,7 @@ from pkgtool.source.git import find_top
 from pkgtool.source.state import SourceState
 from pkgtool.source.trees import WorkingTree
 from pkgtool.values import Platform
+from pkgtool.workflows import kernels
 from pkgtool.workflows.options import RunOptions
 
 
@@ -69,7 +70,9 @@ def open_workspace(options: RunOptions, arguments: Sequence[str] = ()) -> tuple[
     also = tuple(path for path in given.values() if path is not None)
     top = find_top(root)
     prefix = f"{root.relative_to(top).as_posix()}/" if top and top != root else ""
-    workspace = load(WorkingTree(root), LoadOptions(str(root), prefix, options.overrides, also))
+    files = WorkingTree(root)
+    make = kernels.maker(root, files, options)
+    workspace = load(files, LoadOptions(str(root), prefix, options.overrides, also, tuple(given), make))
     return workspace, _names(workspace, given)
 
 
