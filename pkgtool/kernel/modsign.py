@@ -108,16 +108,6 @@ def detach_signatures(signed: Path) -> dict[str, bytes]:
         return {module.path: _signature_of(archive, module) for module in archive.modules}
 
 
-def write_signatures(path: Path, signatures: Mapping[str, bytes], *, epoch: int) -> None:
-    """Detached signatures as a tar of `MODULE.p7s`, which `openssl cms -verify` and `sign-file -s` can read."""
-    module_archive.write_files(path, ((p + SIGNATURE_SUFFIX, s) for p, s in signatures.items()), epoch=epoch)
-
-
-def read_signatures(path: Path) -> dict[str, bytes]:
-    """What `write_signatures` wrote."""
-    return {name.removesuffix(SIGNATURE_SUFFIX): content for name, content in module_archive.read_files(path).items()}
-
-
 def _seal(archive: ModuleArchive, target: Path, signatures: Mapping[str, bytes]) -> Sealed:
     sealed: list[SealedModule] = []
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from pkgtool.cancel import Cancellation
 from pkgtool.errors import KernelError
-from pkgtool.kernel import modsign, secureboot
+from pkgtool.kernel import modsign, module_archive, secureboot
 from pkgtool.kernel.identity import Identity
 from pkgtool.kernel.modsign import Progress, Sealed
 from pkgtool.kernel.verify import Verified, trust_of, verify_archive
@@ -77,6 +77,33 @@ def reseal(unsigned: Path, target: Path, signatures: Signatures) -> None:
     _copy(unsigned, target)
     sealed = modsign.attach_signatures(unsigned / ARCHIVE, target / ARCHIVE, signatures.modules)
     _finish(unsigned, target, sealed, signatures)
+
+
+def detach(sealed: Path) -> Signatures:
+    """All signatures of a sealed image's files. Raises `KernelError` if there are none."""
+    modules = modsign.detach_signatures(sealed / ARCHIVE)
+    certificate = sealed / SECURE_BOOT_CERTIFICATE
+    if not certificate.is_file():
+        return Signatures(modules)
+    return Signatures(modules, secureboot.detach(sealed / KERNEL), certificate.read_bytes())
+
+
+def write_signatures(path: Path, signatures: Signatures, *, epoch: int) -> None:
+    """Signatures as a tar: `MODULE.p7s` for each module, and what makes the kernel one for Secure Boot."""
+    files = {f"{module}{modsign.SIGNATURE_SUFFIX}": content for module, content in signatures.modules.items()}
+    if signatures.secure_boot:
+        files[f"{KERNEL}{modsign.SIGNATURE_SUFFIX}"] = signatures.secure_boot
+        files[SECURE_BOOT_CERTIFICATE] = signatures.secure_boot_certificate
+    module_archive.write_files(path, sorted(files.items()), epoch=epoch)
+
+
+def read_signatures(path: Path) -> Signatures:
+    """What `write_signatures` wrote. Raises `KernelError`."""
+    files = dict(module_archive.read_files(path))
+    secure_boot = files.pop(f"{KERNEL}{modsign.SIGNATURE_SUFFIX}", b"")
+    certificate = files.pop(SECURE_BOOT_CERTIFICATE, b"")
+    modules = {name.removesuffix(modsign.SIGNATURE_SUFFIX): content for name, content in files.items()}
+    return Signatures(modules, secure_boot, certificate)
 
 
 def check(directory: Path) -> Verified:

@@ -39,6 +39,15 @@ def attach(kernel: Path, signature: bytes, target: Path) -> None:
         shutil.copyfile(image, target)
 
 
+def detach(kernel: Path) -> bytes:
+    """The signature that a kernel carries, as `sign` made it."""
+    with tempfile.TemporaryDirectory(prefix="pkgtool-sbattach-") as directory:
+        detached, image = Path(directory) / "kernel.p7s", Path(directory) / "kernel"
+        shutil.copyfile(kernel, image)
+        _run("sbattach", ["--detach", str(detached), str(image)], f"{kernel} carries no signature")
+        return detached.read_bytes()
+
+
 def verify(kernel: Path, certificate: Path) -> None:
     """Raise `KernelError` unless `kernel` carries a signature of that certificate's key."""
     _run("sbverify", ["--cert", str(certificate), str(kernel)], f"{kernel} is not signed by {certificate}")

@@ -11,7 +11,7 @@ import pytest
 
 from pkgtool.cancel import Cancellation
 from pkgtool.errors import Interrupted, KernelError
-from pkgtool.kernel import modsign
+from pkgtool.kernel import modsign, seal
 from pkgtool.kernel.identity import open_identity
 from pkgtool.kernel.image import certificates_in
 from pkgtool.kernel.signature import split, trailer
@@ -53,8 +53,8 @@ def test_signing_twice_gives_the_same_bytes(tmp_path, unsigned, identity):
 
 def test_published_signatures_rebuild_the_signed_archive(tmp_path, unsigned, identity):
     sealed = modsign.sign_archive(unsigned, tmp_path / "signed.tar", identity)
-    modsign.write_signatures(tmp_path / "signatures.tar", sealed.signatures, epoch=0)
-    published = modsign.read_signatures(tmp_path / "signatures.tar")
+    seal.write_signatures(tmp_path / "signatures.tar", seal.Signatures(sealed.signatures), epoch=0)
+    published = seal.read_signatures(tmp_path / "signatures.tar").modules
     assert published == modsign.detach_signatures(tmp_path / "signed.tar")
     again = modsign.attach_signatures(unsigned, tmp_path / "again.tar", published)
     assert (tmp_path / "again.tar").read_bytes() == (tmp_path / "signed.tar").read_bytes()
