@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import subprocess
 import tarfile
@@ -86,10 +87,8 @@ def test_reads_what_tarfile_reads(members: list[tuple[tarfile.TarInfo, bytes]], 
 
 @given(st.binary(max_size=4000))
 def test_bytes_that_are_no_tar_are_an_error_or_nothing(content: bytes) -> None:
-    try:
-        assert len(list(TarReader(io.BytesIO(content)))) == 0
-    except TarError:
-        pass
+    with contextlib.suppress(TarError):
+        assert list(TarReader(io.BytesIO(content))) == []
 
 
 @given(st.integers(1, 3000), st.integers(0, 2**32))
@@ -98,12 +97,10 @@ def test_a_damaged_archive_is_an_error_or_reads_to_its_end(cut: int, seed: int) 
     member.size = 700
     whole = bytearray(_archive([(member, b"x" * 700), (tarfile.TarInfo("b"), b"")], tarfile.PAX_FORMAT))
     whole[seed % len(whole)] ^= 1 + seed % 255
-    try:
+    with contextlib.suppress(TarError):
         reader = TarReader(io.BytesIO(bytes(whole[:cut])), size=cut)
         for _ in reader:
             reader.read(1 << 20)
-    except TarError:
-        pass
 
 
 def test_an_archive_that_ends_inside_a_file_is_refused(tmp_path: Path) -> None:
