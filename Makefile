@@ -45,6 +45,12 @@ format: $(TEST_READY) ## format the code
 	$(VENV)/bin/ruff format .
 	$(VENV)/bin/ruff check --fix .
 
+.PHONY: generate
+generate: $(READY) ## write the generated files (JSON schemas, reference pages)
+	$(VENV)/bin/python -m pkgtool.config.json_schema
+	$(VENV)/bin/python -m pkgtool.cli.reference
+	$(VENV)/bin/python -m pkgtool.config.reference
+
 .PHONY: requirements
 requirements: $(TEST_READY) ## pin the Python packages anew, with hashes
 	$(VENV)/bin/uv pip compile --quiet --universal --upgrade --generate-hashes --no-header --group run \

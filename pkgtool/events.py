@@ -59,6 +59,14 @@ class StepProgress(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class StepActivity(Event):
+    """What a long step is doing and about how far it is, in words."""
+
+    step: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class StepFinished(Event):
     """The end of a step. `outcome` is one of built, reused, done, failed, blocked, cancelled."""
 

@@ -28,6 +28,7 @@ class Outcome(StrEnum):
     REUSED = "reused"
     DONE = "done"
     PUSHED = "pushed"
+    SIGNED = "signed"
     UNCHANGED = "unchanged"
     FAILED = "failed"
     BLOCKED = "blocked"

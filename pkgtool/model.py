@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from pkgtool.nodes import Node
 from pkgtool.values import Platform
 
 DEFAULT_ORG = "linuxkit"
@@ -104,12 +105,16 @@ class GoInput:
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """All that a package takes from outside the tree, as build.yml names it."""
+    """All that a package takes from outside the tree, as build.yml names it.
+
+    If they are `pinned`, each says its own sha256 or commit, and there is no lock.
+    """
 
     debian: DebianInput | None = None
     files: tuple[FileInput, ...] = ()
     git: tuple[GitInput, ...] = ()
     go: tuple[GoInput, ...] = ()
+    pinned: bool = False
 
     def __bool__(self) -> bool:
         return bool(self.debian or self.files or self.git or self.go)
@@ -141,6 +146,20 @@ class DockerImages:
 
 
 @dataclass(frozen=True, slots=True)
+class Seal:
+    """A kernel image made from the unsigned one of the package `unsigned`, by signing its modules.
+
+    `certificate` (DER) is compiled into that kernel; `hash` is what modules are signed with. `secure_boot` is the
+    sha256 of the certificate that firmware trusts, or empty for a kernel that is not signed for firmware.
+    """
+
+    unsigned: str
+    certificate: bytes
+    hash: str
+    secure_boot: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Package:
     """A directory with a build.yml; it becomes one image per platform, and one index."""
 
@@ -168,11 +187,15 @@ class Package:
     """What the tree's pkgtool.yml or the command line decides for this package and no file of it does."""
     build_file: str = "build.yml"
     """The path of its build.yml."""
+    image: str = ""
+    """The image's name where it is not the package's own: all kernels are in one repository."""
+    seal: Seal | None = None
 
     @property
     def repository(self) -> str:
         """`org/name`, as in a reference."""
-        return f"{self.org}/{self.name}" if self.org else self.name
+        image = self.image or self.name
+        return f"{self.org}/{image}" if self.org else image
 
     @property
     def lock_path(self) -> str:
@@ -186,6 +209,27 @@ class CISettings:
 
     runners: tuple[tuple[Platform, str], ...] = ()
     shards: int = 4
+
+
+@dataclass(frozen=True, slots=True)
+class SigningSettings:
+    """How the tree's packages are signed unless the command line says otherwise; paths start at the tree's root."""
+
+    key: str = ""
+    keyless: bool = False
+    trust_config: str = ""
+    signing_config: str = ""
+    trusted_root: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class KernelSettings:
+    """Who signs kernel modules and kernels. Paths start at the tree's root; a key may be a URI, too."""
+
+    certificate: str = ""
+    key: str = ""
+    secure_boot_certificate: str = ""
+    secure_boot_key: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +252,12 @@ class TreeSettings:
     debian_security_snapshot: str = "https://snapshot.debian.org/archive/debian-security"
     insecure_registries: tuple[str, ...] = ()
     ci: CISettings = CISettings()
+    kernels: KernelSettings = KernelSettings()
+    signing: SigningSettings = SigningSettings()
+    policy: str = ""
+    """The path of the policy that images from a registry must satisfy; empty: policy.yml if there is one."""
+    engines: tuple[Node, ...] = ()
+    """Builders, in the order of the file; their TLS files relative to it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ import contextlib
 import os
 import shlex
 import signal
+import socket
 import subprocess
 import threading
 import time
@@ -129,6 +130,46 @@ def run(
     if child.returncode not in accept or guard.timed_out:
         raise _failure(completed, tail, timeout if guard.timed_out else None, cwd, env)
     return completed
+
+
+def start(
+    argv: Sequence[str], *, why: str, stream: socket.socket, on_complaint: Callable[[str], None]
+) -> Callable[[], None]:
+    """Start a program whose standard input and output are `stream`, which may be closed here afterwards.
+
+    What it prints to standard error goes to `on_complaint` line by line, from a thread of its own. Returns what ends
+    it; it also ends with its stream and with pkgtool. Raises `ToolMissing` for a missing program.
+    """
+    program = programs.require(argv[0], f"it is needed to {why}")
+    guard = programs.require("setpriv", "it ends children together with pkgtool")
+    try:
+        child = subprocess.Popen(
+            [guard, "--pdeathsig", "KILL", "--", program, *argv[1:]],
+            env=environment(),
+            stdin=stream.fileno(),
+            stdout=stream.fileno(),
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise ToolMissing(f"{argv[0]} could not be started: {error.strerror}") from error
+
+    def listen() -> None:
+        assert child.stderr is not None
+        with child.stderr:
+            for raw in child.stderr:
+                on_complaint(raw.decode("utf-8", "replace").rstrip("\r\n"))
+        child.wait()
+
+    listener = threading.Thread(target=listen, daemon=True)
+    listener.start()
+
+    def end() -> None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(child.pid, signal.SIGTERM)
+        listener.join(_GRACE_SECONDS)
+
+    return end
 
 
 def _collect(

@@ -101,6 +101,11 @@ def is_repository(text: str) -> bool:
     return len(text) <= 255 and all(_NAME_PART.match(part) for part in text.split("/"))
 
 
+def check_organisation(text: str) -> None:
+    """Raise `ValueError` if `text` can't stand before an image's name: `linuxkit`, `ghcr.io/a/b`."""
+    ImageRef.parse(f"{text}/x")
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class ImageRef:
     """An image reference `[host[:port]/]repository[:tag][@digest]`; an absent host stays absent."""

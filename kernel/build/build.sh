@@ -80,12 +80,16 @@ unpack() {
 
 apply_patches() {
     step 2 "apply patches"
+    : >"$KERNEL_WORK/patches"
     [ -n "$KERNEL_PATCHES" ] && [ -d "$KERNEL_PATCHES" ] || return 0
     for patch in "$KERNEL_PATCHES"/*.patch; do
         [ -e "$patch" ] || continue
         echo "    $(basename "$patch")"
         patch -d "$tree" -p1 --fuzz=0 --silent --no-backup-if-mismatch <"$patch" ||
             die "$(basename "$patch") does not apply to $KERNEL_VERSION"
+        name=$(basename "$patch")
+        echo "KERNEL_PATCH_${name%%-*}=${name#*-} sha256:$(sha256sum <"$patch" | cut -d ' ' -f 1)" \
+            >>"$KERNEL_WORK/patches"
     done
 }
 
@@ -133,10 +137,18 @@ configure() {
     fi
 }
 
+# How many objects the last such build had, for whoever shows progress; it stays beside the compiler cache.
+object_count=$KERNEL_CCACHE/objects-$series-$KERNEL_ARCH
+
+expected_objects() {
+    if [ -n "$KERNEL_CCACHE" ] && [ -s "$object_count" ]; then printf ', about %s objects' "$(cat "$object_count")"; fi
+}
+
 compile() {
-    step 4 "compile with $compiler, $KERNEL_JOBS jobs"
+    step 4 "compile with $compiler, $KERNEL_JOBS jobs$(expected_objects)"
     kmake -j"$KERNEL_JOBS" $target modules
     [ ! -e "$tree/certs/signing_key.pem" ] || die "the build made a signing key of its own: is MODULE_SIG_KEY empty?"
+    [ -z "$KERNEL_CCACHE" ] || find "$tree" -name '*.o' | wc -l >"$object_count"
     [ -z "$KERNEL_CCACHE" ] || ! command -v ccache >/dev/null || ccache --show-stats | sed -n 's/^/    ccache: /p' | head -4
 }
 
@@ -166,6 +178,7 @@ pack_kernel() {
         echo "KERNEL_SOURCE=$KERNEL_SOURCE_INFO"
         echo "KERNEL_VERSION=$KERNEL_VERSION"
         echo "KERNEL_RELEASE=$release"
+        cat "$KERNEL_WORK/patches"
     } >"$KERNEL_OUTPUT/kernel-source-info"
 }
 
@@ -198,6 +211,10 @@ pack_development() {
     # The stamps of single symbols only tell Kbuild what to rebuild in the tree itself.
     (cd "$stage/development/$development/include/config" && find . -type f ! -name auto.conf ! -name kernel.release -delete)
     find "$stage/development" -type d -empty -delete
+    # Programs of the build platform; their debug information, and the build id over it, name this directory.
+    find "$stage/development" -type f -perm -u+x -size -20M | while read -r file; do
+        if [ "$(head -c 4 "$file" | tail -c 3)" = ELF ]; then strip --strip-all -R .note.gnu.build-id "$file"; fi
+    done
     if grep -rl --binary-files=without-match 'PRIVATE KEY-----' "$stage/development" | grep -v '\.[chS]$'; then
         die "a private key would reach kernel-dev.tar"
     fi

@@ -7,16 +7,18 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from pkgtool.actions.inputs import InputAccess
 from pkgtool.actions.site import Site
+from pkgtool.actions.statements import Run, Witness
 from pkgtool.cancel import Cancellation
 from pkgtool.engines import dockerfile
 from pkgtool.engines.interface import BuildRequest, LineSink, Parent
-from pkgtool.engines.rootfs import RootfsRequest, make_rootfs
+from pkgtool.engines.rootfs import RootfsRequest, make_rootfs, rootfs_maker
 from pkgtool.errors import BuildError, PkgtoolError, StoreError
-from pkgtool.events import StepLog, StepWaiting
+from pkgtool.events import StepActivity, StepLog, StepProgress, StepWaiting
 from pkgtool.executor import Outcome, StepResult
 from pkgtool.fingerprint import Fingerprint
 from pkgtool.model import RUNTIME_CONFIG_LABEL, Dependency, Package, Role, Rootfs
@@ -37,6 +39,7 @@ _TAIL_LINES = 20
 class _Work:
     """What is to be made: a package on a platform, from these images, with this time (seconds since 1970)."""
 
+    step: str
     package: Package
     fingerprint: Fingerprint
     platform: Platform
@@ -50,6 +53,7 @@ class BuildAction:
     def __init__(self, site: Site, inputs: InputAccess) -> None:
         self._site = site
         self._inputs = inputs
+        self._witness = Witness(site, inputs)
 
     def __call__(self, step: Step, cancel: Cancellation) -> StepResult:
         """Build, or reuse what another process built in the meantime."""
@@ -60,9 +64,12 @@ class BuildAction:
             known = store.remembered([step.key]).get(step.key)
             if known and step.package not in self._site.rebuild:
                 return StepResult(Outcome.REUSED, known)
-            started = time.monotonic()
+            started, began = time.monotonic(), datetime.now(UTC)
             with self._logged(step) as (log, path):
-                image, made_by = self._make(step, step.platform, log, cancel)
+                work = self._work(step, step.platform)
+                image, made_by = self._make(work, log, cancel)
+                run = Run(made_by, began, datetime.now(UTC), path)
+            self._witness.record(work.package, work.platform, work.parents, image.manifest, run)
             seconds = time.monotonic() - started
             record = MemoRecord(image.manifest, image.blobs, made_by, seconds)
             store.remember(step.key, record)
@@ -71,25 +78,31 @@ class BuildAction:
 
     # -- the work ---------------------------------------------------------------------------------------
 
-    def _make(self, step: Step, platform: Platform, log: LineSink, cancel: Cancellation) -> tuple[CanonicalImage, str]:
+    def _work(self, step: Step, platform: Platform) -> _Work:
         package = self._site.package(step.package)
-        work = _Work(
+        return _Work(
+            step=step.id,
             package=package,
             fingerprint=self._site.fingerprints[step.package],
             platform=platform,
             parents=self._parents(package, platform),
             epoch=self._inputs.epoch(package),
         )
+
+    def _make(self, work: _Work, log: LineSink, cancel: Cancellation) -> tuple[CanonicalImage, str]:
+        package = work.package
         with self._site.store.scratch("build") as scratch:
             product, made_by = self._product(work, scratch, log, cancel)
             cancel.check()
-            spec = ImageSpec(platform, work.epoch, package.name, _labels(package, work.fingerprint))
+            spec = ImageSpec(work.platform, work.epoch, package.name, _labels(package, work.fingerprint))
             candidates = [p.manifest for d, p in work.parents if d.role is not Role.TOOL]
             return canonicalise(self._site.store.layout, product, spec, parents=candidates), made_by
 
     def _product(self, work: _Work, scratch: Path, log: LineSink, cancel: Cancellation) -> tuple[Product, str]:
         """Lay out the context and let an engine work on it: the product, and who made it."""
         package, context = work.package, scratch / "context"
+        if package.seal:
+            return self._sealed(work, scratch, cancel)
         write_context(self._site.sources, package.context, context, epoch=work.epoch)
         text = "" if package.rootfs else _declare_epoch(context / package.dockerfile)
         normalise(context, epoch=work.epoch)
@@ -99,10 +112,23 @@ class BuildAction:
         if package.rootfs:
             self._make_rootfs(work, package.rootfs, context, archive, log, cancel)
             config = RootfsConfig(package.rootfs.env, package.rootfs.command)
-            return from_rootfs(archive, config), "mmdebstrap"
-        engine = self._site.engine
-        engine.build(self._request(work, context), archive, log=log, cancel=cancel)
-        return from_docker_archive(archive, scratch, mounts=_mounts(text)), str(engine.info)
+            return from_rootfs(archive, config), rootfs_maker()
+        made_by = self._site.engine.build(self._request(work, context), archive, log=log, cancel=cancel)
+        return from_docker_archive(archive, scratch, mounts=_mounts(text)), str(made_by)
+
+    def _sealed(self, work: _Work, scratch: Path, cancel: Cancellation) -> tuple[Product, str]:
+        from pkgtool.actions import sealing
+
+        (_, unsigned), *_ = work.parents
+        product = sealing.sealed(
+            self._site.store.layout,
+            unsigned.manifest,
+            self._site.sealing[work.package.name],
+            scratch,
+            progress=lambda done, total: self._site.events(StepProgress(work.step, done, total, "modules")),
+            cancel=cancel,
+        )
+        return product, sealing.MADE_BY
 
     def _request(self, work: _Work, context: Path) -> BuildRequest:
         package = work.package
@@ -121,6 +147,7 @@ class BuildAction:
             network=package.network,
             use_cache=package.cache and package.name not in self._site.rebuild,
             epoch=work.epoch,
+            tools=self._site.build_platform if any(d.role is Role.TOOL for d, _ in work.parents) else None,
         )
 
     def _make_rootfs(
@@ -162,6 +189,7 @@ class BuildAction:
     @contextmanager
     def _logged(self, step: Step) -> Iterator[tuple[LineSink, Path]]:
         """A sink that writes the step's log and tells listeners; a failure gets the log's end and place."""
+        activity = self._activity(step)
         path = self._site.store.log_path(f"{step.title.replace(' ', '-')}-{step.key[:12]}")
         tail: list[str] = []
         with path.open("w", encoding="utf-8", errors="replace") as file:
@@ -171,12 +199,30 @@ class BuildAction:
                 tail.append(line)
                 del tail[:-_TAIL_LINES]
                 self._site.events(StepLog(step.id, line))
+                activity(line)
 
             try:
                 yield log, path
             except BuildError as failure:
                 file.write(f"{failure.message}\n")
                 raise BuildFailed(step, failure, tail, path) from failure
+
+    def _activity(self, step: Step) -> LineSink:
+        """What tells listeners how far a kernel is, from the lines of its build."""
+        if not self._site.package(step.package).build_file.startswith("kernel/series/"):
+            return lambda _: None
+        from pkgtool.kernel.progress import BuildProgress, follow
+
+        progress = BuildProgress()
+
+        def activity(line: str) -> None:
+            nonlocal progress
+            after = follow(progress, line)
+            if after is not progress:
+                progress = after
+                self._site.events(StepActivity(step.id, progress.text))
+
+        return activity
 
 
 class BuildFailed(BuildError):

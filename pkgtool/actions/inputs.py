@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from pkgtool.inputs.artifact import Artifact
 from pkgtool.inputs.fetch import Fetcher
 from pkgtool.inputs.go_source import GoProxies
 from pkgtool.inputs.lock import Lock
+from pkgtool.inputs.pinned import pinned_lock
 from pkgtool.inputs.stage.stage import Staging, artifacts_of, stage
 from pkgtool.model import Package, TreeSettings
 from pkgtool.plan.steps import Plan, Step, StepKind
@@ -24,13 +26,18 @@ class InputAccess:
     """Locks by package name, and one fetcher for all of them."""
 
     def __init__(self, locks: Mapping[str, Lock], fetcher: Fetcher, settings: TreeSettings, proxies: GoProxies) -> None:
-        self._locks = locks
+        self._locks = dict(locks)
+        self._pinning = threading.Lock()
         self._fetcher = fetcher
         self._settings = settings
         self._proxies = proxies
 
     def lock(self, package: Package) -> Lock:
-        """The lock of a package that has inputs. Raises `ConfigError` if there is none."""
+        """The lock of a package that has inputs. Raises `ConfigError` if there is none, `InputError`."""
+        if package.inputs.pinned:
+            with self._pinning:
+                if package.name not in self._locks:
+                    self._locks[package.name] = pinned_lock(package, self._fetcher)
         found = self._locks.get(package.name)
         if found is None:
             raise ConfigError(
@@ -40,9 +47,13 @@ class InputAccess:
             )
         return found
 
+    def known_lock(self, package: Package) -> Lock | None:
+        """The lock of any package of the run, if it has one that was read."""
+        return self._locks.get(package.name)
+
     def epoch(self, package: Package) -> int:
         """SOURCE_DATE_EPOCH in seconds since 1970: the lock's date, else the tree's, else the constant."""
-        date = self.lock(package).source_date_epoch if package.inputs else None
+        date = self.lock(package).source_date_epoch if package.inputs and not package.inputs.pinned else None
         return package.source_date_epoch if date is None else date
 
     def artifacts(self, package: Package, platforms: Iterable[Platform]) -> list[Artifact]:

@@ -3,29 +3,40 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import replace
 
 from pkgtool.actions.site import Site
 from pkgtool.cancel import Cancellation
 from pkgtool.errors import RegistryError
 from pkgtool.executor import Outcome, StepResult
+from pkgtool.fingerprint import Fingerprint
+from pkgtool.oci.documents import Descriptor
 from pkgtool.oci.registry import publish as publishing
-from pkgtool.oci.registry.publish import Publication
+from pkgtool.oci.registry.publish import Publication, read_index
 from pkgtool.oci.registry.repository import Registry, RegistryRepository
 from pkgtool.oci.registry.transfer import CopyOptions, copy
+from pkgtool.oci.repository import Repository
 from pkgtool.oci.store import MemoRecord
 from pkgtool.oci.store.repository import StoreRepository
 from pkgtool.plan.planner import build_key
 from pkgtool.plan.steps import Step
-from pkgtool.values import Platform
+from pkgtool.values import Digest, Platform
+
+Guard = Callable[[Repository, str], Digest]
+"""Verifies what is published under a tag before it is used, and gives the digest of what it accepted.
+
+Raises `VerificationError` for what must not be used.
+"""
 
 
 class PullAction:
     """Takes an image that is published under the tag into the store, and remembers it as the tag's result."""
 
-    def __init__(self, site: Site, registry: Registry) -> None:
+    def __init__(self, site: Site, registry: Registry, guard: Guard | None = None) -> None:
         self._site = site
         self._registry = registry
+        self._guard = guard
 
     def __call__(self, step: Step, cancel: Cancellation) -> StepResult:
         assert step.platform is not None
@@ -33,10 +44,7 @@ class PullAction:
         fingerprint = self._site.fingerprints[step.package]
         source = self._registry.repository(fingerprint.reference.repository)
         target = StoreRepository(self._site.store.layout, str(fingerprint.reference.name))
-        tag = fingerprint.platform_reference(step.platform).tag
-        found = source.resolve(tag)
-        if found is None:
-            raise RegistryError(f"{source.name}:{tag} has disappeared", hint="run it again to build it")
+        found = self._published(source, fingerprint, step.platform)
         options = CopyOptions(step=step.id, sink=self._site.events)
         copied = copy(source, target, found.digest, options=options)
         cancel.check()
@@ -46,6 +54,20 @@ class PullAction:
         record = MemoRecord(descriptor, manifest.blobs, f"pulled from {source.name}", seconds)
         self._site.store.remember(step.key, record)
         return StepResult(Outcome.PULLED, record, seconds, sent=copied.sent)
+
+    def _published(self, source: Repository, fingerprint: Fingerprint, platform: Platform) -> Descriptor:
+        """The manifest to take. After verification only what is inside the verified index will do."""
+        if self._guard:
+            index = read_index(source, self._guard(source, fingerprint.reference.tag))
+            found = index.images.get(platform)
+        else:
+            found = source.resolve(fingerprint.platform_reference(platform).tag)
+        if found is None:
+            raise RegistryError(
+                f"{source.name} has no {fingerprint.reference.tag} for {platform} any more",
+                hint="run it again to build it",
+            )
+        return found
 
 
 class PushAction:

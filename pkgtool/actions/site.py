@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from pkgtool.engines.interface import Engine
 from pkgtool.events import Sink
@@ -13,6 +14,9 @@ from pkgtool.model import Package, Workspace
 from pkgtool.oci.store import Store
 from pkgtool.source.state import SourceState
 from pkgtool.values import Platform
+
+if TYPE_CHECKING:
+    from pkgtool.actions.sealing import Sealing
 
 
 @dataclass(slots=True)
@@ -27,6 +31,8 @@ class Site:
     connect: Callable[[], Engine]
     events: Sink
     rebuild: frozenset[str] = frozenset()
+    sealing: Mapping[str, Sealing] = field(default_factory=dict)
+    """How each signed kernel that this run makes gets its signatures."""
     _engine: Engine | None = None
     _guard: threading.Lock = field(default_factory=threading.Lock)
 

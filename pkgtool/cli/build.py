@@ -21,6 +21,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dry-run", action="store_true", help="show the plan and do nothing")
     parser.add_argument("--force", action="store_true", help="build the named packages anew, without any cache")
     parser.add_argument("--offline", action="store_true", help="fetch nothing: all inputs must be in the store")
+    options.add_builder_options(parser)
     options.add_registry_options(parser)
     options.add_tag_options(parser)
 

@@ -11,7 +11,7 @@ from pkgtool.errors import ExitCode
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    del parser
+    options.add_builder_options(parser)
 
 
 def run(parsed: argparse.Namespace) -> int:

@@ -19,6 +19,12 @@ COMMANDS = {
     "push": "publish what the current tags name, building what is missing",
     "pull": "bring published images into the store",
     "manifest": "what is published of packages, per platform",
+    "sign": "sign what is published, and attach what is known of it",
+    "verify": "verify images by a policy",
+    "attest-rebuild": "rebuild what is published, and attest it if it is the same",
+    "sbom": "what built packages are made of",
+    "provenance": "how built packages were made",
+    "key": "generate and show keys to sign with",
     "release": "point a release tag of every package at its index",
     "promote": "copy a release to another registry",
     "export": "copy a release into a directory or archive",
@@ -33,6 +39,7 @@ COMMANDS = {
     "reproduce": "rebuild elsewhere and compare the digests",
     "ci": "the jobs of a CI run, and why a package is among them",
     "store": "the local store: path, ls, verify, gc, export",
+    "schema": "the JSON schema of build.yml and pkgtool.yml, for editors",
     "doctor": "what is installed, which engine would be used, what is missing",
 }
 

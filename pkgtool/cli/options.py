@@ -108,6 +108,22 @@ def add_registry_options(parser: argparse.ArgumentParser, *, pulling: bool = Tru
         )
 
 
+def add_builder_options(parser: argparse.ArgumentParser) -> None:
+    """Add where else to build, for commands that may build."""
+    group = parser.add_argument_group("builders")
+    group.add_argument(
+        "--builder",
+        action="append",
+        default=[],
+        metavar="[PLATFORM=]URL",
+        help="build there instead of with pkgtool.yml's engines, repeatable (docs/engines.md)",
+    )
+    for name, what in (("--cache-from", "read from"), ("--cache-to", "write to")):
+        group.add_argument(
+            name, action="append", default=[], metavar="REPOSITORY", help=f"{what} a registry's build cache, repeatable"
+        )
+
+
 def command_position(arguments: Sequence[str]) -> int | None:
     """Where the command's name stands; None if there is none."""
     position = 0

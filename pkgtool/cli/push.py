@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 
-from pkgtool.cli import options
+from pkgtool.cli import options, signing
 from pkgtool.errors import ExitCode
 
 EXAMPLES = """\
 examples:
   pkgtool push --registry localhost:5000          the whole tree, for all its platforms
   pkgtool push --no-build getty                   only what is built
+  pkgtool push --sign --key release.key           publish, then sign
   pkgtool push --dry-run                          what would be done
 """
 
@@ -23,6 +24,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--replace", action="append", default=[], metavar="TAG", help="allow other content under this published tag"
     )
+    parser.add_argument("--sign", action="store_true", help="sign what was published, and attach its statements")
+    parser.add_argument(
+        "--allow-development-keys", action="store_true", help="with --sign: kernels of this checkout's own key, too"
+    )
+    signing.add_signing_options(parser)
+    options.add_builder_options(parser)
     options.add_registry_options(parser)
     options.add_tag_options(parser)
 
@@ -34,7 +41,10 @@ def run(parsed: argparse.Namespace) -> int:
     from pkgtool.report.progress import sink_for
     from pkgtool.workflows.push import PushOptions, push
 
-    chosen = PushOptions(parsed.no_build, parsed.allow_dirty, tuple(parsed.replace))
+    sign = signing.signing_options(parsed) if parsed.sign else None
+    chosen = PushOptions(
+        parsed.no_build, parsed.allow_dirty, tuple(parsed.replace), sign, parsed.allow_development_keys
+    )
     if parsed.dry_run:
         return _show_plan(parsed, chosen)
     events = sink_for(options.progress_mode(parsed), verbosity=parsed.verbose)
@@ -55,6 +65,6 @@ def _show_plan(parsed: argparse.Namespace, chosen: object) -> int:
     assert isinstance(chosen, PushOptions)
     planned, registry = plan_of(run_options(parsed), chosen, parsed.packages)
     tree = planned.tree
-    plan = plan_push(planned.plan, tree.names, tree.fingerprints, registry)
+    plan = plan_push(planned.plan, tree.names, tree.fingerprints, registry, sign=chosen.sign is not None)
     options.emit(plan_report.as_json(tree, plan) if parsed.json else plan_report.as_text(tree, plan))
     return ExitCode.OK

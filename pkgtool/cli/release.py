@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from pkgtool.cli import options
-from pkgtool.errors import ExitCode
+from pkgtool.cli import options, signing
+from pkgtool.errors import ExitCode, UsageError
+
+if TYPE_CHECKING:
+    from pkgtool.workflows.release_record import Recording
 
 EXAMPLES = """\
 examples:
@@ -20,6 +24,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     options.add_packages(parser)
     parser.add_argument("--git-tag", default="", metavar="TAG", help="release the commit of this git tag")
     parser.add_argument("--file", type=Path, metavar="FILE", help="where the release file goes (default: NAME.json)")
+    parser.add_argument("--sign", action="store_true", help="sign the release file, and record the steps (in-toto)")
+    parser.add_argument("--in-toto", type=Path, metavar="DIR", help="where the links go (default: NAME.in-toto)")
+    parser.add_argument(
+        "--functionary", action="append", default=[], metavar="STEP=FILE", help="whose public key may do a step"
+    )
+    signing.add_signing_options(parser)
     options.add_registry_options(parser, pulling=False)
 
 
@@ -39,6 +49,8 @@ def run(parsed: argparse.Namespace) -> int:
             parsed.packages,
             git_tag=parsed.git_tag,
             file=file,
+            signing=signing.signing_options(parsed) if parsed.sign else None,
+            recording=_recording(parsed, file) if parsed.sign and parsed.key else None,
             events=events,
             cancel=cancel,
         )
@@ -48,4 +60,19 @@ def run(parsed: argparse.Namespace) -> int:
     rows = [(p.name, p.tag, str(p.index.digest), size(p.size)) for p in report.release.packages]
     options.emit("\n".join(table(("PACKAGE", "TAG", "INDEX", "SIZE"), rows)))
     options.emit(f"{parsed.name}: {report.set_tags} tags set, {len(rows) - report.set_tags} were right; {report.file}")
+    for record in report.records:
+        options.emit(f"signed: {record}")
     return ExitCode.OK
+
+
+def _recording(parsed: argparse.Namespace, file: Path) -> Recording:
+    from pkgtool.signing.intoto.steps import Step
+    from pkgtool.workflows.release_record import Recording
+
+    allowed: dict[Step, tuple[Path, ...]] = {}
+    for entry in parsed.functionary:
+        name, equals, path = entry.partition("=")
+        if not equals or name not in tuple(Step):
+            raise UsageError(f"{entry!r} is not of the form STEP=FILE", hint=f"steps: {', '.join(Step)}")
+        allowed[Step(name)] = (*allowed.get(Step(name), ()), Path(path))
+    return Recording(parsed.in_toto or file.with_name(f"{parsed.name}.in-toto"), allowed)

@@ -17,6 +17,7 @@ examples:
 
 def configure(parser: argparse.ArgumentParser) -> None:
     options.add_packages(parser)
+    options.add_builder_options(parser)
 
 
 def run(parsed: argparse.Namespace) -> int:

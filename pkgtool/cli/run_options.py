@@ -10,6 +10,8 @@ from pkgtool.config.package import Overrides
 from pkgtool.errors import UsageError
 from pkgtool.fingerprint import TagOverrides
 from pkgtool.model import BuildArg
+from pkgtool.nodes import Node, merge, parse_builder
+from pkgtool.values import check_organisation, is_tag
 from pkgtool.workflows.options import RunOptions
 from pkgtool.workflows.tree import find_root
 
@@ -25,22 +27,50 @@ def run_options(parsed: argparse.Namespace) -> RunOptions:
         keep_going=parsed.keep_going,
         store=parsed.store,
         registry=given.get("registry", ""),
+        builders=_builders(given.get("builder", [])),
+        cache_from=tuple(given.get("cache_from", [])),
+        cache_to=tuple(given.get("cache_to", [])),
         pull=given.get("pull", True),
         registry_optional=given.get("registry_optional", False),
         overrides=Overrides(
-            org=parsed.org,
+            org=_org(parsed.org),
             tag=given.get("tag"),
             network=given.get("network"),
             build_args=tuple(_build_args(given.get("build_arg", []), given.get("build_arg_file", []))),
             build_file=given.get("build_yml", "build.yml"),
         ),
         tag=TagOverrides(
-            content_hash=given.get("hash", ""),
+            content_hash=_hash(given.get("hash", "")),
             hash_path=_hash_path(parsed.directory, given.get("hash_path")),
             force_dirty=given.get("force_dirty", False),
         ),
         revision=given.get("hash_commit", "HEAD"),
     )
+
+
+def _org(text: str | None) -> str | None:
+    if text is not None:
+        try:
+            check_organisation(text)
+        except ValueError as problem:
+            raise UsageError(f"--org {text!r} can't be an organisation: {problem}") from problem
+    return text
+
+
+def _hash(text: str) -> str:
+    if text and not is_tag(text):
+        raise UsageError(f"--hash {text!r} can't be in a tag", hint="letters, digits, . _ and -")
+    return text
+
+
+def _builders(texts: list[str]) -> tuple[Node, ...]:
+    found = []
+    for text in texts:
+        try:
+            found.append(parse_builder(text))
+        except ValueError as problem:
+            raise UsageError(f"--builder {problem}", hint="--builder linux/arm64=tcp://HOST:1234") from problem
+    return merge(found)
 
 
 def _hash_path(directory: Path, path: str | None) -> str | None:
@@ -57,9 +87,10 @@ def _hash_path(directory: Path, path: str | None) -> str | None:
 def _build_args(lines: list[str], files: list[Path]) -> Iterator[BuildArg]:
     for file in files:
         try:
-            content = file.read_text()
-        except OSError as problem:
-            raise UsageError(f"--build-arg-file {file} can't be read: {problem.strerror}") from problem
+            content = file.read_text("utf-8")
+        except (OSError, UnicodeDecodeError) as problem:
+            reason = problem.strerror if isinstance(problem, OSError) else "it is not UTF-8"
+            raise UsageError(f"--build-arg-file {file} can't be read: {reason}") from problem
         lines = [*(line for line in content.splitlines() if line.strip()), *lines]
     for line in lines:
         name, equals, value = line.partition("=")

@@ -16,13 +16,17 @@ from pkgtool.config.yaml_reader import Source, locate
 from pkgtool.errors import ConfigError
 from pkgtool.model import BuildArg, ContextPath, DockerImages, Package, Role, Rootfs, TreeSettings
 from pkgtool.source.trees import SourceTree
-from pkgtool.values import ImageRef, Platform, is_repository, is_tag
+from pkgtool.values import ImageRef, Platform, check_organisation, is_repository, is_tag
 
 _ARCHITECTURES = frozenset(
     "386 amd64 arm arm64 loong64 mips mips64 mips64le mipsle ppc64 ppc64le riscv64 s390x wasm".split()
 )
 _DEFAULT_ARCHES = ("amd64", "arm64", "riscv64")
-_ARGUMENT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_%]*\Z")
+DEFAULT_BUILD_FILE = "build.yml"
+# What a tag must have room for: the hash of a dirty tree, and an architecture.
+_LONGEST_HASH = "0" * 40 + "-dirty-0000000"
+_LONGEST_SUFFIX = "-mips64le"
+_ARGUMENT_NAME = re.compile(r"[A-Za-z_%][A-Za-z0-9_%]*\Z")
 
 KeyPath = tuple[str | int, ...]
 
@@ -37,7 +41,7 @@ class Overrides:
     cache: bool | None = None
     dockerfile: str | None = None
     build_args: tuple[BuildArg, ...] = ()
-    build_file: str = "build.yml"
+    build_file: str = DEFAULT_BUILD_FILE
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +64,7 @@ class Draft:
     references: list[Reference] = field(default_factory=list)
 
 
-@cache
-def _check_org(org: str) -> None:
-    ImageRef.parse(f"{org}/x")
+_check_org = cache(check_organisation)
 
 
 @cache
@@ -72,6 +74,11 @@ def _platform(arch: str) -> Platform | None:
     except ValueError:
         return None
     return platform if platform.arch in _ARCHITECTURES else None
+
+
+def _climbs(path: str) -> bool:
+    """Whether a normalised relative path leads out of where it starts."""
+    return path == ".." or path.startswith("../")
 
 
 class PackageReader:
@@ -95,15 +102,26 @@ class PackageReader:
             self.problems.append(ConfigError(f"{path or '.'} has no {self._overrides.build_file}"))
             return None
         self._source, self._path = Source(file, content), path
+        self._no_links((path, file))
         found, problems = typed.read(self._source, BuildFile)
         self.problems += problems
         return self._draft(found) if found else None
+
+    def _no_links(self, paths: Sequence[str]) -> None:
+        """A link's hash is that of its target's name, so what it leads to would not count in the tag."""
+        for path in paths:
+            if self._tree.is_link(path):
+                self._problem(
+                    f"{path} is a symbolic link, so its content has no part in the tag", (), "copy what it names"
+                )
 
     # -- pieces -----------------------------------------------------------------------------------------
 
     def _draft(self, file: BuildFile) -> Draft:
         references: list[Reference] = []
         outside: list[tuple[str, str]] = []
+        if self._overrides.build_file != DEFAULT_BUILD_FILE:
+            outside.append(("build-yml", self._overrides.build_file))
         inputs, problems = read_inputs(file.inputs, self._source, self._tree, self._path)
         self.problems += problems
         package = Package(
@@ -144,17 +162,17 @@ class PackageReader:
     def _org(self, file: BuildFile) -> str:
         if self._overrides.org is not None:
             return self._overrides.org
-        org = file.org or self._settings.org or model.DEFAULT_ORG
-        try:
-            _check_org(org)
-        except ValueError as problem:
-            self._problem(f"{org!r} can't be an organisation: {problem}", ("org",))
-        return org
+        if file.org:
+            try:
+                _check_org(file.org)
+            except ValueError as problem:
+                self._problem(f"{file.org!r} can't be an organisation: {problem}", ("org",))
+        return file.org or self._settings.org or model.DEFAULT_ORG
 
     def _tag(self, template: str) -> str:
         template = self._overrides.tag or template or tag_template.DEFAULT
-        rendered = "" if template == tag_template.DEFAULT else tag_template.render(template, "0" * 40)
-        if rendered and ("{{" in rendered or not is_tag(rendered)):
+        rendered = "" if template == tag_template.DEFAULT else tag_template.render(template, _LONGEST_HASH)
+        if rendered and ("{{" in rendered or not is_tag(rendered + _LONGEST_SUFFIX)):
             hint = "letters, digits, . _ - and the field {{.Hash}}"
             self._problem(f"the tag template {template!r} gives no valid tag", ("tag",), hint)
         return template
@@ -182,7 +200,7 @@ class PackageReader:
                 continue
             path = posixpath.normpath(posixpath.join(self._path, source))
             target = posixpath.normpath(f"/{destination}").strip("/")
-            if source.startswith("/") or posixpath.normpath(posixpath.join(self._prefix, path)).startswith("../"):
+            if source.startswith("/") or _climbs(posixpath.normpath(posixpath.join(self._prefix, path))):
                 self._problem(f"the extra source {source!r} leaves the repository", where)
             elif ".." in destination.split("/"):
                 self._problem(f"the destination {destination!r} leaves the build context", where)
@@ -232,15 +250,15 @@ class PackageReader:
         return self._tree.is_file(posixpath.join(self._path, path))
 
     def _build_args(self, lines: Sequence[str], references: list[Reference]) -> tuple[BuildArg, ...]:
+        """One argument a line; those that refer to packages get their values when the references are resolved."""
         result = []
         for position, line in enumerate(lines):
             where = ("buildArgs", position)
             name, equals, value = line.partition("=")
+            result.append(BuildArg(name, value))
             if not equals or not _ARGUMENT_NAME.match(name):
                 self._problem(f"{line!r} is not of the form NAME=VALUE", where)
-            elif not value.startswith("@lkt:"):
-                result.append(BuildArg(name, value))
-            else:
+            elif value.startswith("@lkt:"):
                 reference = self._linuxkit_reference(name, value.removeprefix("@lkt:"), where)
                 if reference:
                     references.append(reference)

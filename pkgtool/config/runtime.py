@@ -11,9 +11,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pkgtool.config.typed import BOOLEAN, INTEGER, TEXT, TEXT_OR_INTEGER, Fields, Key, Kind, fields_of, list_of, map_of
+from pkgtool.config.typed import (
+    BOOLEAN,
+    INTEGER,
+    TEXT,
+    TEXT_OR_INTEGER,
+    Fields,
+    Key,
+    Kind,
+    fields_of,
+    list_of,
+    map_of,
+    unsigned,
+)
 
 _GO_ESCAPES = {ord(character): f"\\u{ord(character):04x}" for character in "&<>\u2028\u2029"}
+_UINT16, _UINT32, _UINT64 = unsigned(16), unsigned(32), unsigned(64)
 _ZEROS: Mapping[str, Any] = {INTEGER.name: 0, BOOLEAN.name: False, TEXT.name: ""}
 
 
@@ -26,14 +39,14 @@ class _GoField:
     rule: str
 
 
-def _pointer(name: str, kind: Kind, json_name: str = "") -> _GoField:
+def _pointer(name: str, kind: Kind, json_name: str = "", *, doc: str = "") -> _GoField:
     """Left out when absent."""
-    return _GoField(Key(name, kind), json_name or name, "pointer")
+    return _GoField(Key(name, kind, doc), json_name or name, "pointer")
 
 
-def _value(name: str, kind: Kind, json_name: str = "") -> _GoField:
+def _value(name: str, kind: Kind, json_name: str = "", *, doc: str = "") -> _GoField:
     """Left out when absent or empty (`omitempty` on a value)."""
-    return _GoField(Key(name, kind), json_name or name, "value")
+    return _GoField(Key(name, kind, doc), json_name or name, "value")
 
 
 def _always(name: str, kind: Kind, json_name: str = "") -> _GoField:
@@ -75,9 +88,9 @@ def _zero(kind: Kind) -> Any:
 
 
 _ID_MAPPING = _struct(
-    _always("containerid", INTEGER, "containerID"),
-    _always("hostid", INTEGER, "hostID"),
-    _always("size", INTEGER),
+    _always("containerid", _UINT32, "containerID"),
+    _always("hostid", _UINT32, "hostID"),
+    _always("size", _UINT32),
 )
 _MOUNT = _struct(
     _always("destination", TEXT),
@@ -107,18 +120,18 @@ _MEMORY = _struct(
     _pointer("swap", INTEGER),
     _pointer("kernel", INTEGER),
     _pointer("kerneltcp", INTEGER, "kernelTCP"),
-    _pointer("swappiness", INTEGER),
+    _pointer("swappiness", _UINT64),
     _pointer("disableoomkiller", BOOLEAN, "disableOOMKiller"),
     _pointer("usehierarchy", BOOLEAN, "useHierarchy"),
     _pointer("checkbeforeupdate", BOOLEAN, "checkBeforeUpdate"),
 )
 _CPU = _struct(
-    _pointer("shares", INTEGER),
+    _pointer("shares", _UINT64),
     _pointer("quota", INTEGER),
-    _pointer("burst", INTEGER),
-    _pointer("period", INTEGER),
+    _pointer("burst", _UINT64),
+    _pointer("period", _UINT64),
     _pointer("realtimeruntime", INTEGER, "realtimeRuntime"),
-    _pointer("realtimeperiod", INTEGER, "realtimePeriod"),
+    _pointer("realtimeperiod", _UINT64, "realtimePeriod"),
     _value("cpus", TEXT),
     _value("mems", TEXT),
     _pointer("idle", INTEGER),
@@ -132,16 +145,16 @@ _BLOCK_DEVICE = _struct(
 )
 _WEIGHT_DEVICE = _struct(
     _embedded("linuxblockiodevice", _BLOCK_DEVICE),
-    _pointer("weight", INTEGER),
-    _pointer("leafweight", INTEGER, "leafWeight"),
+    _pointer("weight", _UINT16),
+    _pointer("leafweight", _UINT16, "leafWeight"),
 )
 _THROTTLE_DEVICE = _struct(
     _embedded("linuxblockiodevice", _BLOCK_DEVICE),
-    _always("rate", INTEGER),
+    _always("rate", _UINT64),
 )
 _BLOCK_IO = _struct(
-    _pointer("weight", INTEGER),
-    _pointer("leafweight", INTEGER, "leafWeight"),
+    _pointer("weight", _UINT16),
+    _pointer("leafweight", _UINT16, "leafWeight"),
     _value("weightdevice", list_of(_WEIGHT_DEVICE), "weightDevice"),
     _value("throttlereadbpsdevice", list_of(_THROTTLE_DEVICE), "throttleReadBpsDevice"),
     _value("throttlewritebpsdevice", list_of(_THROTTLE_DEVICE), "throttleWriteBpsDevice"),
@@ -150,19 +163,19 @@ _BLOCK_IO = _struct(
 )
 _HUGEPAGE_LIMIT = _struct(
     _always("pagesize", TEXT, "pageSize"),
-    _always("limit", INTEGER),
+    _always("limit", _UINT64),
 )
 _INTERFACE_PRIORITY = _struct(
     _always("name", TEXT),
-    _always("priority", INTEGER),
+    _always("priority", _UINT32),
 )
 _NETWORK = _struct(
-    _pointer("classid", INTEGER, "classID"),
+    _pointer("classid", _UINT32, "classID"),
     _value("priorities", list_of(_INTERFACE_PRIORITY)),
 )
 _RDMA = _struct(
-    _pointer("hcahandles", INTEGER, "hcaHandles"),
-    _pointer("hcaobjects", INTEGER, "hcaObjects"),
+    _pointer("hcahandles", _UINT32, "hcaHandles"),
+    _pointer("hcaobjects", _UINT32, "hcaObjects"),
 )
 _RESOURCES = _struct(
     _value("devices", list_of(_DEVICE_RULE)),
@@ -200,40 +213,42 @@ _RUNTIME = _struct(
 )
 
 RUNTIME_CONFIG = _struct(
-    _pointer("capabilities", list_of(TEXT)),
-    _pointer("capabilities.add", list_of(TEXT)),
-    _pointer("ambient", list_of(TEXT)),
-    _pointer("mounts", list_of(_MOUNT)),
-    _pointer("binds", list_of(TEXT)),
-    _pointer("binds.add", list_of(TEXT)),
-    _pointer("devices", list_of(_DEVICE)),
-    _pointer("tmpfs", list_of(TEXT)),
-    _pointer("command", list_of(TEXT)),
-    _pointer("env", list_of(TEXT)),
-    _value("cwd", TEXT),
-    _value("net", TEXT),
-    _value("pid", TEXT),
-    _value("ipc", TEXT),
-    _value("uts", TEXT),
-    _value("userns", TEXT),
-    _value("hostname", TEXT),
-    _pointer("readonly", BOOLEAN),
-    _pointer("maskedPaths", list_of(TEXT)),
-    _pointer("readonlyPaths", list_of(TEXT)),
-    _pointer("uid", TEXT_OR_INTEGER),
-    _pointer("gid", TEXT_OR_INTEGER),
-    _pointer("additionalGids", list_of(TEXT_OR_INTEGER)),
-    _pointer("noNewPrivileges", BOOLEAN),
-    _pointer("oomScoreAdj", INTEGER),
-    _pointer("rootfsPropagation", TEXT),
-    _pointer("cgroupsPath", TEXT),
-    _pointer("resources", _RESOURCES),
-    _pointer("sysctl", map_of(TEXT)),
-    _pointer("rlimits", list_of(TEXT)),
-    _pointer("uidMappings", list_of(_ID_MAPPING)),
-    _pointer("gidMappings", list_of(_ID_MAPPING)),
-    _pointer("annotations", map_of(TEXT)),
-    _pointer("runtime", _RUNTIME),
+    _pointer("capabilities", list_of(TEXT), doc="Linux capabilities, CAP_NET_ADMIN for example; all means every one."),
+    _pointer("capabilities.add", list_of(TEXT), doc="Capabilities in addition to those that the image asks for."),
+    _pointer("ambient", list_of(TEXT), doc="Ambient capabilities."),
+    _pointer("mounts", list_of(_MOUNT), doc="Mounts as in the OCI runtime specification."),
+    _pointer("binds", list_of(TEXT), doc="Bind mounts, SOURCE:DESTINATION[:OPTIONS]."),
+    _pointer("binds.add", list_of(TEXT), doc="Bind mounts in addition to those that the image asks for."),
+    _pointer("devices", list_of(_DEVICE), doc="Devices that the container gets; the path all stands for every one."),
+    _pointer("tmpfs", list_of(TEXT), doc="Directories that are a tmpfs, PATH[:OPTIONS]."),
+    _pointer("command", list_of(TEXT), doc="What runs, instead of the image's entry point and command."),
+    _pointer("env", list_of(TEXT), doc="Environment variables, NAME=VALUE, instead of the image's."),
+    _value("cwd", TEXT, doc="The working directory."),
+    _value("net", TEXT, doc="The network namespace: host, none, new, or a path."),
+    _value("pid", TEXT, doc="The process namespace: host, new, or a path."),
+    _value("ipc", TEXT, doc="The IPC namespace: host, new, or a path."),
+    _value("uts", TEXT, doc="The host name's namespace: host, new, or a path."),
+    _value("userns", TEXT, doc="The user namespace: host, new, or a path."),
+    _value("hostname", TEXT, doc="The host name, in a namespace of its own."),
+    _pointer("readonly", BOOLEAN, doc="Whether the root file system may only be read."),
+    _pointer("maskedPaths", list_of(TEXT), doc="Paths that the container can't see."),
+    _pointer("readonlyPaths", list_of(TEXT), doc="Paths that the container can't change."),
+    _pointer("uid", TEXT_OR_INTEGER, doc="The user that runs the command, by number or name."),
+    _pointer("gid", TEXT_OR_INTEGER, doc="The group that runs the command, by number or name."),
+    _pointer("additionalGids", list_of(TEXT_OR_INTEGER), doc="Further groups, by number or name."),
+    _pointer("noNewPrivileges", BOOLEAN, doc="Whether set-user-id programs gain nothing."),
+    _pointer(
+        "oomScoreAdj", INTEGER, doc="How readily the kernel ends this container when memory runs out, -1000 to 1000."
+    ),
+    _pointer("rootfsPropagation", TEXT, doc="Mount propagation of the root file system: shared, slave, private."),
+    _pointer("cgroupsPath", TEXT, doc="The control group, by path."),
+    _pointer("resources", _RESOURCES, doc="Limits as in the OCI runtime specification."),
+    _pointer("sysctl", map_of(TEXT), doc="Kernel parameters of the container's namespaces."),
+    _pointer("rlimits", list_of(TEXT), doc="Resource limits, NAME,SOFT,HARD; unlimited is a value."),
+    _pointer("uidMappings", list_of(_ID_MAPPING), doc="User ids of a user namespace."),
+    _pointer("gidMappings", list_of(_ID_MAPPING), doc="Group ids of a user namespace."),
+    _pointer("annotations", map_of(TEXT), doc="Annotations of the runtime's configuration."),
+    _pointer("runtime", _RUNTIME, doc="What is set up before the container starts."),
 )
 
 

@@ -25,7 +25,12 @@ Problem = Callable[[str, Any, "str | None"], None]
 _NULLS = frozenset(("", "~", "null", "Null", "NULL"))
 _TRUE = frozenset(("y", "Y", "yes", "Yes", "YES", "on", "On", "ON", "true", "True", "TRUE"))
 _FALSE = frozenset(("n", "N", "no", "No", "NO", "off", "Off", "OFF", "false", "False", "FALSE"))
-_INTEGER = re.compile(r"[-+]?(?:0[xX][0-9a-fA-F_]+|0[bB][01_]+|0[oO]?[0-7_]+|[1-9][0-9_]*|0)\Z")
+_INTEGER = re.compile(
+    r"[-+]?(?:0[xX]_?[0-9a-fA-F][0-9a-fA-F_]*|0[bB]_?[01][01_]*|0[oO]?_?[0-7][0-7_]*|[1-9][0-9_]*|0)\Z"
+)
+_LONGEST_INTEGER = 80
+# What YAML reads as a number, a boolean, a date or nothing, where a name or a whole number is asked for.
+_OTHER_TYPE = re.compile(r"[-+]?\.?[0-9]|[-+]?\.(?:inf|nan)\Z|(?:true|false|null|~|)\Z", re.IGNORECASE)
 _MAX_NODES = 100_000
 _MAX_DEPTH = 60
 _INVALID: Any = object()
@@ -52,8 +57,8 @@ class Key:
     empty_means: Any = None
     pattern: str = ""
     minimum: int | None = None
+    maximum: int | None = None
     not_empty: bool = False
-    extra: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +68,18 @@ class Fields:
     keys: Mapping[str, tuple[str, Key]]
     make: Callable[[Mapping[str, Any]], Any]
     required: tuple[str, ...] = ()
+    doc: str = ""
 
 
 TEXT = Kind("text", {"type": "string"})
 BOOLEAN = Kind("true or false", {"type": "boolean"})
-INTEGER = Kind("a whole number", {"type": "integer"})
+INTEGER = Kind("a whole number", {"type": "integer", "minimum": -(1 << 63), "maximum": (1 << 63) - 1})
 TEXT_OR_INTEGER = Kind("text or a whole number", {"type": ["string", "integer"]})
+
+
+def unsigned(bits: int) -> Kind:
+    """A whole number that fits into so many bits."""
+    return Kind("a whole number", {"type": "integer", "minimum": 0, "maximum": (1 << bits) - 1})
 
 
 def list_of(item: Kind) -> Kind:
@@ -104,7 +115,7 @@ def _fields_of_class(schema: type) -> Fields:
     found = ((f.name, f.metadata["key"]) for f in fields(schema))
     keys = {made.name: (attribute, made) for attribute, made in found}
     required = tuple(name for name, (_, made) in keys.items() if made.required)
-    return Fields(keys, lambda values: schema(**values), required)
+    return Fields(keys, lambda values: schema(**values), required, schema.__doc__ or "")
 
 
 def read(source: Source, schema: type[Schema]) -> tuple[Schema | None, list[ConfigError]]:
@@ -119,21 +130,26 @@ def read(source: Source, schema: type[Schema]) -> tuple[Schema | None, list[Conf
 
 
 def parse_integer(text: str) -> int | None:
-    """An integer as Go's ParseInt with base 0 reads it: `0666` and `0o666` are octal. None if it is none."""
-    if not _INTEGER.match(text):
+    """An integer as Go's ParseInt with base 0 reads it: `0666` and `0o666` are octal.
+
+    None if it is none, or if it does not fit into 64 bits.
+    """
+    if len(text) > _LONGEST_INTEGER or not _INTEGER.match(text):
         return None
     digits = text.replace("_", "")
     sign = -1 if digits.startswith("-") else 1
     digits = digits.lstrip("+-")
     if len(digits) > 1 and digits[0] == "0" and digits[1].isdigit():
         digits = "0o" + digits[1:]
-    return sign * int(digits, 0)
+    number = sign * int(digits, 0)
+    return number if -(1 << 63) <= number < 1 << 64 else None
 
 
 class _Reader:
     def __init__(self, source: Source) -> None:
         self._source = source
         self._count = 0
+        self._gave_up = False
         self.problems: list[ConfigError] = []
 
     def struct(self, schema: Fields, node: Any, what: str, depth: int) -> Any:
@@ -157,12 +173,12 @@ class _Reader:
                 seen.add(name)
         for name in schema.required:
             if values.get(allowed[name][0]) is None:
-                return self._problem(f"the key {name!r} is required", node)
+                values[allowed[name][0]] = self._problem(f"the key {name!r} is required", node)
         given = {attribute: value for attribute, value in values.items() if value is not None}
         return _INVALID if _INVALID in given.values() else schema.make(given)
 
     def _field(self, rules: Key, node: Any, depth: int) -> Any:
-        if isinstance(node, yaml.ScalarNode) and not node.style and node.value in _NULLS:
+        if _is_null(node):
             return rules.empty_means
         value = self._value(rules.kind, node, f"{rules.name!r}", depth + 1)
         if value is _INVALID:
@@ -171,6 +187,8 @@ class _Reader:
             return self._problem(f"{rules.name!r} does not match {rules.pattern}", node)
         if rules.minimum is not None and isinstance(value, int) and value < rules.minimum:
             return self._problem(f"{rules.name!r} must be at least {rules.minimum}", node)
+        if rules.maximum is not None and isinstance(value, int) and value > rules.maximum:
+            return self._problem(f"{rules.name!r} must be at most {rules.maximum}", node)
         if rules.not_empty and not value:
             return self._problem(f"{rules.name!r} must not be empty", node)
         return value
@@ -178,8 +196,8 @@ class _Reader:
     def _value(self, kind: Kind, node: Any, what: str, depth: int) -> Any:
         self._count += 1
         if self._count > _MAX_NODES or depth > _MAX_DEPTH:
-            if self._count != _MAX_NODES + 2:
-                self._count = _MAX_NODES + 1
+            if not self._gave_up:
+                self._gave_up = True
                 self._problem("the document is too large or nested too deeply", node)
             return _INVALID
         if kind.fields is not None:
@@ -193,7 +211,9 @@ class _Reader:
     def _list(self, item: Kind, node: Any, what: str, depth: int) -> Any:
         if not isinstance(node, yaml.SequenceNode):
             return self._problem(f"{what} must be a list", node)
-        found = [self._value(item, child, f"an item of {what}", depth + 1) for child in node.value]
+        # Go's decoder leaves items out that are null; so does this one.
+        given = (child for child in node.value if item is TEXT_OR_INTEGER or not _is_null(child))
+        found = [self._value(item, child, f"an item of {what}", depth + 1) for child in given]
         return _INVALID if _INVALID in found else tuple(found)
 
     def _map(self, item: Kind, node: Any, what: str, depth: int) -> Any:
@@ -205,6 +225,8 @@ class _Reader:
                 self._problem("a key must be a single word", key_node)
             elif key_node.value in found:
                 self._problem(f"the key {key_node.value!r} occurs twice", key_node, "remove one of them")
+            elif _is_null(value_node):
+                found[key_node.value] = item.fields().make({}) if item.fields else ""
             else:
                 found[key_node.value] = self._value(item, value_node, f"{key_node.value!r}", depth + 1)
         return _INVALID if _INVALID in found.values() else found
@@ -213,18 +235,30 @@ class _Reader:
         if not isinstance(node, yaml.ScalarNode):
             return self._problem(f"{what} must be {kind.name}", node)
         text, plain = node.value, not node.style  # libyaml gives plain scalars an empty style
+        if node.tag:
+            return self._problem(f"{what} has the tag {node.tag[:40]!r}; tags mean nothing here", node, "leave it out")
         if kind is TEXT:
             return text
-        if kind is BOOLEAN and plain and text in _TRUE | _FALSE:
+        # Go takes words such as yes for booleans even in quotes, but not "true".
+        if kind is BOOLEAN and text in _TRUE | _FALSE and (plain or text.lower() not in ("true", "false")):
             return text in _TRUE
-        number = parse_integer(text) if plain and kind in (INTEGER, TEXT_OR_INTEGER) else None
+        number = parse_integer(text) if plain and kind not in (TEXT, BOOLEAN) else None
         if number is not None:
-            return number
-        return text if kind is TEXT_OR_INTEGER else self._problem(f"{what} must be {kind.name}, not {text!r}", node)
+            if kind.schema.get("minimum", number) <= number <= kind.schema.get("maximum", number):
+                return number
+            return self._problem(f"{what} is out of range: {number}", node)
+        if kind is TEXT_OR_INTEGER and not (plain and _OTHER_TYPE.match(text)):
+            return text
+        hint = "put it in quotes if it is a name" if kind is TEXT_OR_INTEGER else None
+        return self._problem(f"{what} must be {kind.name}, not {text[:40]!r}", node, hint)
 
     def _problem(self, message: str, node: Any, hint: str | None = None) -> Any:
         self.problems.append(self._source.error(message, node.start_mark, hint))
         return _INVALID
+
+
+def _is_null(node: Any) -> bool:
+    return isinstance(node, yaml.ScalarNode) and not node.style and node.value in _NULLS
 
 
 def _did_you_mean(word: str, allowed: Sequence[str]) -> str:

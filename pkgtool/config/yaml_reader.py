@@ -8,11 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import yaml
 
 from pkgtool.errors import ConfigError, Location
+
+MAX_SIZE = 1 << 20
+"""Bytes. No file that people write comes near."""
+_SURELY_FLAT = 2048
+"""Bytes. No shorter document nests deeply enough to do harm."""
+_MAX_DEPTH = 200
+_MAX_EVENTS = 50_000
 
 
 class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
@@ -51,6 +59,8 @@ class Source:
 
 def compose(source: Source) -> tuple[Any, ConfigError | None]:
     """The root node of the first document, or what is wrong with the file's form."""
+    if len(source.content) > MAX_SIZE:
+        return None, ConfigError(f"the file is longer than {MAX_SIZE} bytes", location=Location(source.file))
     try:
         node = _compose(source.content)
     except yaml.MarkedYAMLError as problem:
@@ -68,8 +78,8 @@ def compose(source: Source) -> tuple[Any, ConfigError | None]:
 def locate(source: Source, path: Sequence[str | int], *, key: bool = False) -> Location:
     """Where the value at `path` stands (with `key`: where its key stands); the nearest parent if it is absent."""
     try:
-        node = _compose(source.content)
-    except yaml.YAMLError:
+        node = _last_composed(source.content)
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError):
         return Location(source.file)
     mark = node.start_mark if node else None
     for position, step in enumerate(path):
@@ -91,9 +101,33 @@ def _child(node: Any, step: str | int) -> tuple[Any, Any] | None:
 
 
 def _compose(content: bytes) -> Any:
+    _check_shape(content)
     loader = _Loader(content)
     try:
         return loader.get_node() if loader.check_node() else None
+    finally:
+        loader.dispose()
+
+
+@lru_cache(maxsize=1)
+def _last_composed(content: bytes) -> Any:
+    """A file with many problems is asked about many times in a row."""
+    return _compose(content)
+
+
+def _check_shape(content: bytes) -> None:
+    """Composing is recursive C code, which deep nesting would crash; a small file can't nest that deeply."""
+    if len(content) <= _SURELY_FLAT:
+        return
+    loader = _Loader(content)
+    depth = count = 0
+    try:
+        while loader.check_event() and not loader.check_event(yaml.DocumentEndEvent):
+            event = loader.get_event()
+            count += 1
+            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            if depth > _MAX_DEPTH or count > _MAX_EVENTS:
+                raise yaml.MarkedYAMLError(problem="too large or nested too deeply", problem_mark=event.start_mark)
     finally:
         loader.dispose()
 

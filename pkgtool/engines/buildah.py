@@ -43,7 +43,7 @@ class BuildahEngine:
             "as an ordinary user" if self._rootless else "as root",
         )
 
-    def build(self, request: BuildRequest, output: Path, *, log: LineSink, cancel: Cancellation) -> None:
+    def build(self, request: BuildRequest, output: Path, *, log: LineSink, cancel: Cancellation) -> EngineInfo:
         """See `Engine.build`."""
         self._join()
         for parent in request.parents:
@@ -51,7 +51,7 @@ class BuildahEngine:
         result = f"{_RESULT}:{uuid.uuid4().hex}"
         try:
             self._buildah(
-                ["build", *_options(request), "--tag", result, str(request.context)],
+                ["build", *self._options(request), "--tag", result, str(request.context)],
                 network=request.network,
                 log=log,
                 cancel=cancel,
@@ -61,6 +61,7 @@ class BuildahEngine:
             raise BuildError(f"buildah ended with status {failure.returncode}", details=failure.details) from None
         finally:
             self._buildah(["rmi", "--force", result], accept=(0, 1, 125))
+        return self.info
 
     def close(self) -> None:
         """Let other processes clean up the storage."""
@@ -102,6 +103,7 @@ class BuildahEngine:
         cancel: Cancellation | None = None,
         accept: Sequence[int] = (0,),
     ) -> process.Completed:
+        self._keep_caches()
         storage = [f"--root={self._directory}/root", f"--runroot={self._directory}/run", "--storage-driver=overlay"]
         try:
             return process.run(
@@ -117,6 +119,34 @@ class BuildahEngine:
             hint = programs.install_hint("buildah", "unshare", "newuidmap")
             raise EngineError(problem.message, hint=hint) from problem
 
+    def _keep_caches(self) -> None:
+        """Let cache mounts, which buildah puts into its temporary directory, outlive this process."""
+        kept = self._directory / "cache"
+        kept.mkdir(parents=True, exist_ok=True)
+        for name in ("buildah-cache", f"buildah-cache-{os.geteuid()}"):
+            link = self._store.temporary() / name
+            if not link.is_symlink():
+                link.symlink_to(kept)
+
+    def _options(self, request: BuildRequest) -> list[str]:
+        native = self.info.platform
+        # buildah 1.28 knows these in a FROM only if they are given.
+        automatic = {"BUILDPLATFORM": str(native), "BUILDOS": native.os, "BUILDARCH": native.arch}
+        values = {**automatic, **request.build_args}
+        arguments = [f"--build-arg={name}={value}" for name, value in sorted(values.items())]
+        return [
+            "--isolation=chroot",
+            "--format=docker",
+            "--identity-label=false",
+            "--layers=false",
+            "--force-rm",
+            "--pull=false",
+            f"--timestamp={request.epoch}",
+            f"--platform={request.platform}",
+            f"--file={request.context / request.dockerfile}",
+            *arguments,
+        ]
+
     def _namespaces(self, network: bool) -> list[str]:
         user = ["buildah", "unshare", "--"] if self._rootless else []
         own_network = [] if network else ["--net"]
@@ -126,19 +156,3 @@ class BuildahEngine:
 def connect(store: Store) -> BuildahEngine | None:
     """buildah, or None if it is not installed."""
     return BuildahEngine(store) if programs.find("buildah") else None
-
-
-def _options(request: BuildRequest) -> list[str]:
-    arguments = [f"--build-arg={name}={value}" for name, value in sorted(request.build_args.items())]
-    return [
-        "--isolation=chroot",
-        "--format=docker",
-        "--identity-label=false",
-        "--layers=false",
-        "--force-rm",
-        "--pull=false",
-        f"--timestamp={request.epoch}",
-        f"--platform={request.platform}",
-        f"--file={request.context / request.dockerfile}",
-        *arguments,
-    ]

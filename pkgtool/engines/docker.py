@@ -10,22 +10,24 @@ from __future__ import annotations
 import base64
 import contextlib
 import json
-import tarfile
 import uuid
 from collections.abc import Iterator, Mapping
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
 from pkgtool.cancel import Cancellation
+from pkgtool.engines import docker_client
 from pkgtool.engines.buildkit_trace import TraceReader
-from pkgtool.engines.interface import BuildRequest, EngineInfo, LineSink, Parent
+from pkgtool.engines.context_archive import pack
+from pkgtool.engines.interface import BuildRequest, EngineInfo, EngineLost, LineSink, Parent
 from pkgtool.errors import BuildError, EngineError, Interrupted
+from pkgtool.nodes import Node
 from pkgtool.oci.archive import write_docker_archive
 from pkgtool.oci.store import Store
 from pkgtool.values import Platform
 
 _RESULT_REPOSITORY = "localhost/pkgtool-result"
-_PROBE_SECONDS = 5
 _ANSWER_SECONDS = 3600
 _MINIMUM_API = (1, 39)
 
@@ -33,7 +35,7 @@ _MINIMUM_API = (1, 39)
 class DockerEngine:
     """A Docker engine that answered."""
 
-    def __init__(self, client: Any, store: Store) -> None:
+    def __init__(self, client: Any, store: Store, node: str = "") -> None:
         self._client = client
         self._store = store
         version = client.version()
@@ -48,9 +50,10 @@ class DockerEngine:
             version["Version"],
             Platform(version["Os"], version["Arch"]),
             "containerd image store" if self._containerd_store else f"{details.get('Driver', '?')} image store",
+            node=node,
         )
 
-    def build(self, request: BuildRequest, output: Path, *, log: LineSink, cancel: Cancellation) -> None:
+    def build(self, request: BuildRequest, output: Path, *, log: LineSink, cancel: Cancellation) -> EngineInfo:
         """See `Engine.build`."""
         result = f"{_RESULT_REPOSITORY}:{uuid.uuid4().hex}"
         try:
@@ -60,12 +63,32 @@ class DockerEngine:
             self._run(request, result, log, cancel)
             cancel.check()
             self._save(result, output)
-        except (OSError, self._api_error()) as problem:
+        except BuildError:
+            self._check_alive()
+            raise
+        except (OSError, HTTPException, self._api_error()) as problem:
             if cancel.requested:
                 raise Interrupted() from problem
-            raise EngineError(f"Docker did not do as asked: {problem}", hint="pkgtool doctor") from problem
+            raise self._meaning(problem) from problem
         finally:
             self._forget(result)
+        return self.info
+
+    def _meaning(self, problem: Exception) -> EngineError:
+        """Whether the engine refused something, or went away."""
+        import requests
+
+        gone = isinstance(problem, requests.RequestException | HTTPException | ConnectionError | TimeoutError)
+        if gone and not isinstance(problem, self._api_error()):
+            return EngineLost(f"the Docker engine went away: {problem}")
+        return EngineError(f"Docker did not do as asked: {problem}", hint="pkgtool doctor")
+
+    def _check_alive(self) -> None:
+        """Raises `EngineLost` if the engine is gone: one that is stopped reports its killed steps as failed."""
+        try:
+            self._client.ping()
+        except docker_client.unreachable() as problem:
+            raise EngineLost(f"the Docker engine went away: {problem}") from problem
 
     def close(self) -> None:
         """Close the connection."""
@@ -102,7 +125,7 @@ class DockerEngine:
         build_id = uuid.uuid4().hex
         with self._store.scratch("send") as scratch:
             context = scratch / "context.tar"
-            _pack(request.context, context)
+            pack(request.context, context)
             with context.open("rb") as body:
                 response = self._client._post(  # noqa: SLF001 - the SDK knows no BuildKit build
                     self._client._url("/build"),  # noqa: SLF001
@@ -155,53 +178,38 @@ class DockerEngine:
         return docker.errors.DockerException
 
 
-def connect(store: Store, *, base_url: str | None = None) -> DockerEngine | None:
+def connect(store: Store) -> DockerEngine | None:
     """The Docker engine that the environment names (DOCKER_HOST, the current context, the usual socket), or None.
 
     Raises `EngineError` if it answers but can't be used.
     """
-    import docker
-    import docker.errors
-    import requests
-
     try:
-        client = docker.APIClient(**_endpoint(base_url), version="auto", timeout=_PROBE_SECONDS)
-    except (docker.errors.DockerException, requests.RequestException, OSError):
+        client = docker_client.open_client(docker_client.from_environment())
+    except docker_client.unreachable():
         return None
+    return _engine(client, store)
+
+
+def connect_node(store: Store, node: Node) -> DockerEngine:
+    """A Docker engine on another machine.
+
+    Raises `EngineLost` if it does not answer, `EngineError` if it can't be used.
+    """
+    where = docker_client.from_endpoint(node.endpoint, node.trust)
+    try:
+        client = docker_client.open_client(where)
+    except docker_client.unreachable() as problem:
+        raise docker_client.lost(node.endpoint, problem) from problem
+    return _engine(client, store, node.name)
+
+
+def _engine(client: Any, store: Store, node: str = "") -> DockerEngine:
     client.timeout = _ANSWER_SECONDS
-    return DockerEngine(client, store)
-
-
-def _endpoint(base_url: str | None) -> dict[str, Any]:
-    import os
-
-    if base_url:
-        return {"base_url": base_url}
-    if os.environ.get("DOCKER_HOST"):
-        from docker.utils import kwargs_from_env
-
-        return dict(kwargs_from_env())
-    from docker.context import ContextAPI
-
-    context = ContextAPI.get_current_context()
-    if context and context.Host:
-        return {"base_url": context.Host, "tls": context.TLSConfig or False}
-    return {"base_url": "unix:///var/run/docker.sock"}
-
-
-def _pack(directory: Path, target: Path) -> None:
-    with tarfile.open(target, "w", format=tarfile.PAX_FORMAT) as archive:
-        # BuildKit recognises a tar by its first kilobyte, which must therefore hold no extended header.
-        archive.add(directory, arcname=".", recursive=False, filter=_anonymous)
-        for path in sorted(directory.iterdir()):
-            archive.add(path, arcname=path.name, filter=_anonymous)
-
-
-def _anonymous(member: tarfile.TarInfo) -> tarfile.TarInfo:
-    member.uid = member.gid = 0
-    member.uname = member.gname = ""
-    member.mtime = int(member.mtime)
-    return member
+    try:
+        return DockerEngine(client, store, node)
+    except BaseException:
+        client.close()
+        raise
 
 
 def _parameters(request: BuildRequest) -> dict[str, str]:

@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 from pkgtool import process, programs
 from pkgtool.cancel import Cancellation
-from pkgtool.engines import binfmt
+from pkgtool.engines import binfmt, memory
 from pkgtool.engines.interface import LineSink
 from pkgtool.engines.rootfs_tar import Cleaned, clean
 from pkgtool.errors import BuildError, EngineError
@@ -46,6 +46,10 @@ rm "$1/.setup"
 """
 
 
+_IN_MEMORY = 'mount -t tmpfs -o mode=0755 tmpfs "$TMPDIR" && exec "$@"'
+"""dpkg syncs thousands of files; and what lies in a namespace's own memory is gone with it, even after kill -9."""
+
+
 @dataclass(frozen=True, slots=True)
 class RootfsRequest:
     """What to make. `repository` is the staged `inputs/debian`; `setup` a script, or None; `epoch` in seconds."""
@@ -74,9 +78,12 @@ def make_rootfs(
     raw = scratch / "rootfs.tar"
     temporary = scratch / "mmdebstrap"
     temporary.mkdir(mode=0o755)
+    command = _mmdebstrap(request, raw, scratch)
+    if 2 * _size(request.repository) < memory.available():
+        command = ["sh", "-c", _IN_MEMORY, "sh", *command]
     try:
         process.run(
-            [*isolation, *_mmdebstrap(request, raw, scratch)],
+            [*isolation, *command],
             why=_WHY,
             env={"SOURCE_DATE_EPOCH": str(request.epoch), "TMPDIR": str(temporary)},
             on_line=log,
@@ -89,6 +96,17 @@ def make_rootfs(
     raw.unlink()
     _check_packages(request, cleaned.status)
     return cleaned
+
+
+def rootfs_maker() -> str:
+    """The program and its version, as provenance names it. Raises `ToolMissing`."""
+    return process.run(["mmdebstrap", "--version"], why=_WHY).text.strip()
+
+
+def _size(repository: Path) -> int:
+    """Bytes that the packages take while they are installed: the .debs, and twice what is in them."""
+    found = stanzas((repository / "Packages").read_text("utf-8"))
+    return sum(int(fields["Size"]) + 2 * 1024 * int(fields.get("Installed-Size", "0")) for fields in found)
 
 
 def _isolation() -> list[str]:

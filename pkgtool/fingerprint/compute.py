@@ -18,17 +18,20 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from pkgtool import tag_template
+from pkgtool.errors import ConfigError, Location
 from pkgtool.fingerprint import record
 from pkgtool.fingerprint.record import Value
 from pkgtool.graph import in_order
-from pkgtool.model import BuildArg, Package
+from pkgtool.model import BuildArg, Dependency, Package
 from pkgtool.source.entries import DIRECTORY
-from pkgtool.values import Digest, ImageRef, Platform
+from pkgtool.values import Digest, ImageRef, Platform, is_tag
 
 IMAGE_FORMAT = "1"
 """The version of the rules by which an engine's product is made canonical. Other rules give other bytes."""
 
 _TAG_DIGITS = 40
+_LONGEST_SUFFIX = "-mips64le"
+_LONGEST_TAG = 128 - len(_LONGEST_SUFFIX)
 
 
 class Facts(Protocol):
@@ -86,11 +89,14 @@ def compute(
 ) -> dict[str, Fingerprint]:
     """Fingerprints of `names` (none: all) and of everything they depend on, in dependency order.
 
-    `facts` answers for each path of a package's context. Raises whatever `facts` raises.
+    `facts` answers for each path of a package's context. `overrides` count for `names`, not for what they depend on.
+    Raises whatever `facts` raises, and `ConfigError` for a tag that can't be.
     """
+    asked = packages if names is None else frozenset(names)
+    own, none = overrides or TagOverrides(), TagOverrides()
     done: dict[str, Fingerprint] = {}
     for name in in_order(packages, names):
-        done[name] = _fingerprint(packages[name], facts, done, overrides or TagOverrides())
+        done[name] = _fingerprint(packages[name], facts, done, own if name in asked else none)
     return done
 
 
@@ -98,7 +104,7 @@ def _fingerprint(
     package: Package, facts: Callable[[str], Facts], done: Mapping[str, Fingerprint], overrides: TagOverrides
 ) -> Fingerprint:
     paths = [part.path for part in package.context]
-    if overrides.hash_path is not None:
+    if overrides.hash_path is not None and paths:
         paths[0] = overrides.hash_path
     sources = [facts(path) for path in paths]
     arguments = _resolve_arguments(package, done)
@@ -111,17 +117,26 @@ def _fingerprint(
     )
     if dirty and not overrides.content_hash:
         content_hash += f"-dirty-{digest.hex[:7]}"
-    reference = ImageRef.parse(f"{package.repository}:{tag_template.render(package.tag_template, content_hash)}")
     return Fingerprint(
         package=package.name,
         record=content,
         digest=digest,
         kind=kind,
         content_hash=content_hash,
-        reference=reference,
+        reference=_reference(package, content_hash),
         dirty=dirty,
         build_args=_all_arguments(package, arguments, content_hash),
     )
+
+
+def _reference(package: Package, content_hash: str) -> ImageRef:
+    tag = tag_template.render(package.tag_template, content_hash)
+    if not is_tag(tag + _LONGEST_SUFFIX):
+        raise ConfigError(
+            f"{package.name} can't have the tag {tag!r}: at most {_LONGEST_TAG} letters, digits, . _ and -",
+            location=Location(package.build_file),
+        )
+    return ImageRef.parse(f"{package.repository}:{tag}")
 
 
 def _determined_by_its_files(package: Package) -> bool:
@@ -151,14 +166,21 @@ def _record(
     if arguments:
         content["build-args"] = dict(arguments)
     if package.dependencies:
-        edges = sorted((d.role.value, d.name, done[d.name].content_hash) for d in package.dependencies)
-        content["dependencies"] = [list(edge) for edge in edges]
+        content["dependencies"] = [list(edge) for edge in sorted(_edge(package, d, done) for d in package.dependencies)]
     settings = dict(package.outside_settings)
     if overrides.content_hash:
         settings["hash"] = overrides.content_hash
     if settings:
         content["settings"] = settings
     return content
+
+
+def _edge(package: Package, dependency: Dependency, done: Mapping[str, Fingerprint]) -> tuple[str, str, str]:
+    """A dependency by its own hash. Its organisation is inside its image, so it counts where it is another one."""
+    other = done[dependency.name]
+    repository = other.reference.name
+    same = repository == f"{package.org}/{dependency.name}"
+    return dependency.role.value, dependency.name, other.content_hash if same else f"{repository}:{other.content_hash}"
 
 
 def _source(destination: str, source: Facts) -> dict[str, Value]:

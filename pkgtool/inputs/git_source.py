@@ -7,7 +7,9 @@ commit is asked for; servers that refuse that are asked for everything.
 from __future__ import annotations
 
 import contextlib
+import os
 import re
+import signal
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -134,7 +136,6 @@ def from_git(attempt: Attempt) -> None:
     """Fetch a commit and write its canonical tar."""
     import git
 
-    programs.require("git", "it is needed to fetch git repositories")
     url, _, commit = attempt.url.removeprefix("git+").partition("#")
     if not _COMMIT.match(commit):
         raise Unusable("names no commit")
@@ -194,11 +195,17 @@ def _fetch(repository: git.Repo, source: str, refs: list[str], options: list[str
     """git fetch with its progress told; a cancellation ends it."""
     from git.cmd import handle_process_output
 
-    running: Any = repository.git.fetch(
-        *options, "--progress", "--no-tags", "--no-write-fetch-head", "--", source, *refs, as_process=True
-    )
+    program = programs.require("git", "it is needed to fetch git repositories")
+    flags = ["--progress", "--no-tags", "--no-write-fetch-head"]
+    command = [program, "fetch", *options, *flags, "--", source, *refs]
+    running: Any = repository.git.execute(command, as_process=True, start_new_session=True)
     progress = _progress(attempt)
-    with attempt.cancel.on_request(running.terminate):
+
+    def end() -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(running.proc.pid, signal.SIGTERM)  # git's helpers hold its output open
+
+    with attempt.cancel.on_request(end):
         handle_process_output(running, None, progress.new_message_handler(), decode_streams=False)
         running.wait(stderr="\n".join(progress.error_lines))
 

@@ -19,6 +19,7 @@ def ensure_development_key(directory: Path) -> tuple[Path, Path]:
     key, certificate = directory / _KEY, directory / _CERTIFICATE
     if not (key.exists() and certificate.exists()):
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        write_atomic(directory / ".gitignore", b"*\n")
         _make(key, certificate)
     return key, certificate
 

@@ -137,7 +137,13 @@ def open_identity(
     `passphrase` is asked only if the key is encrypted. Raises `KeyMissing`, `WrongPassphrase`, `KeyUnusable`,
     `CertificateExpired`, `KeyMismatch`.
     """
-    found = read_certificate(certificate)
+    return file_identity(read_certificate(certificate), key, hash_name=hash_name, passphrase=passphrase, now=now)
+
+
+def file_identity(
+    certificate: Certificate, key: Path, *, hash_name: str, passphrase: Callable[[], bytes], now: datetime | None = None
+) -> Identity:
+    """The same with a certificate that has been read."""
     private = _private_key(key, passphrase)
     from cryptography.hazmat.primitives.asymmetric import padding
 
@@ -146,13 +152,13 @@ def open_identity(
     def sign(message: bytes) -> bytes:
         return bytes(private.sign(message, padding.PKCS1v15(), algorithm))
 
-    if private.public_key() != found.x509.public_key():
+    if private.public_key() != certificate.x509.public_key():
         raise KeyMismatch(
-            f"{key} is not the key of {certificate}",
-            location=Location(str(certificate)),
-            hint=f"compare: openssl pkey -in {key} -pubout; openssl x509 -in {certificate} -pubkey -noout",
+            f"{key} is not the key of the certificate {certificate.common_name!r}",
+            location=Location(str(key)),
+            hint=f"compare: openssl pkey -in {key} -pubout; openssl x509 -in CERTIFICATE -pubkey -noout",
         )
-    return identity(found, sign, hash_name=hash_name, now=now)
+    return identity(certificate, sign, hash_name=hash_name, now=now)
 
 
 def identity(certificate: Certificate, sign: Sign, *, hash_name: str, now: datetime | None = None) -> Identity:

@@ -10,7 +10,7 @@ import io
 import mmap
 import tarfile
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -51,15 +51,17 @@ def open_archive(path: Path) -> Iterator[ModuleArchive]:
     try:
         with path.open("rb") as file:
             modules = tuple(_modules(file))
-            with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
-                archive = ModuleArchive(mapped, modules)
-                yield archive
-    except BufferError:  # pragma: no cover - a caller kept a view; the mapping goes with it
-        return
+            mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     except (OSError, tarfile.TarError, ValueError) as problem:
         raise KernelError(
             f"{path} can't be read as a tar archive: {problem}", location=Location(str(path))
         ) from problem
+    try:
+        yield ModuleArchive(mapped, modules)
+    finally:
+        # The traceback of an error may still hold views; the mapping then goes with them.
+        with suppress(BufferError):
+            mapped.close()
 
 
 def _modules(file: BinaryIO) -> Iterator[ArchivedModule]:

@@ -104,26 +104,60 @@ def _decode(content: bytes) -> ModuleSignature:
     outer.end()
     if info.content(der.OBJECT) != _SIGNED_DATA:
         raise Malformed("the signature is no PKCS#7 SignedData")
-    data = info.inside(der.CONTEXT_0).inside(der.SEQUENCE)
-    data.content(der.INTEGER)
-    data.raw(der.SET)
-    data.raw(der.SEQUENCE)
+    wrapped = info.inside(der.CONTEXT_0)
+    info.end()
+    data = wrapped.inside(der.SEQUENCE)
+    wrapped.end()
+    _version(data)
+    hashes = data.inside(der.SET)
+    listed = _algorithm(hashes)
+    hashes.end()
+    content_info = data.inside(der.SEQUENCE)
+    if content_info.content(der.OBJECT) != _DATA:
+        raise Malformed("the signature is not over data")
+    content_info.end()
     if data.peek() == der.CONTEXT_0:
         data.raw(der.CONTEXT_0)  # certificates that some signers add; the kernel does not need them
     signers = data.inside(der.SET)
+    data.end()
     signer = signers.inside(der.SEQUENCE)
     signers.end()
-    signer.content(der.INTEGER)
+    return _signer_info(signer, listed)
+
+
+def _signer_info(signer: der.Reader, listed: bytes) -> ModuleSignature:
+    _version(signer)
     identity = signer.inside(der.SEQUENCE)
     who = SignerId(identity.raw(der.SEQUENCE), identity.content(der.INTEGER))
-    hash_name = _HASH_NAMES.get(signer.inside(der.SEQUENCE).content(der.OBJECT))
+    identity.end()
+    used = _algorithm(signer)
+    hash_name = _HASH_NAMES.get(used)
     if hash_name is None:
         raise Malformed("the signature uses an unknown hash")
+    if used != listed:
+        raise Malformed("the signature names two hashes")
     if signer.peek() == der.CONTEXT_0:
         raise Malformed("the signature has signed attributes, which module signatures don't have")
-    if signer.inside(der.SEQUENCE).content(der.OBJECT) != _RSA:
+    if _algorithm(signer) != _RSA:
         raise Malformed("the signature is not made with RSA")
-    return ModuleSignature(who, hash_name, signer.content(der.OCTET_STRING))
+    made = ModuleSignature(who, hash_name, signer.content(der.OCTET_STRING))
+    signer.end()
+    return made
+
+
+def _version(reader: der.Reader) -> None:
+    if reader.content(der.INTEGER) != b"\x01":
+        raise Malformed("the signature is of another version than 1")
+
+
+def _algorithm(reader: der.Reader) -> bytes:
+    """The identifier of an algorithm whose parameters are absent or NULL: signers write either."""
+    algorithm = reader.inside(der.SEQUENCE)
+    identifier = algorithm.content(der.OBJECT)
+    if algorithm and algorithm.content(der.NULL):
+        raise Malformed("an algorithm of the signature has parameters")
+    algorithm.end()
+    return identifier
 
 
 def trailer(signature: bytes) -> bytes:

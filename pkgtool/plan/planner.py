@@ -37,8 +37,13 @@ class Target:
 
 
 def build_key(fingerprint: Fingerprint, package: Package, platform: Platform) -> str:
-    """Under which name the result is remembered. The organisation is in the image (PKG_IMAGE), not in the tag."""
-    return memo_key(Digest.of(f"{fingerprint.digest}\n{package.org}".encode()), platform)
+    """Under which name the result is remembered.
+
+    Hash and organisation are inside the image (PKG_HASH, PKG_IMAGE), and not in the record: the same files have one
+    hash while they are dirty and another one once they are committed.
+    """
+    inside = f"{fingerprint.digest}\n{fingerprint.content_hash}\n{package.org}"
+    return memo_key(Digest.of(inside.encode()), platform)
 
 
 def keys_of_interest(
@@ -225,24 +230,42 @@ def remembered_manifests(
     return found
 
 
-def plan_push(plan: Plan, names: Iterable[str], fingerprints: Mapping[str, Fingerprint], registry: str) -> Plan:
-    """The same plan with a step that publishes each of `names`, after all of its images are there."""
+def plan_push(
+    plan: Plan, names: Iterable[str], fingerprints: Mapping[str, Fingerprint], registry: str, *, sign: bool = False
+) -> Plan:
+    """The same plan with a step that publishes each of `names`, and with `sign` one that signs what it published."""
     steps = list(plan.steps)
     for name in names:
-        images = [step for step in plan.steps if step.package == name and step.kind in IMAGE_KINDS]
-        if images:
-            steps.append(
-                Step(
-                    id=f"push {name}",
-                    kind=StepKind.PUSH,
-                    package=name,
-                    platform=None,
-                    reason=f"publish it in {registry}",
-                    needs=tuple(step.id for step in plan.steps if step.package == name and not step.done),
-                    reference=fingerprints[name].reference,
-                )
-            )
+        if not any(step.package == name and step.kind in IMAGE_KINDS for step in plan.steps):
+            continue
+        before = tuple(step.id for step in plan.steps if step.package == name and not step.done)
+        steps.append(_registry_step(StepKind.PUSH, name, fingerprints, f"publish it in {registry}", before))
+        if sign:
+            steps.append(_sign_step(name, fingerprints, (steps[-1].id,)))
     return Plan(tuple(steps), plan.skipped)
+
+
+def plan_sign(names: Iterable[str], fingerprints: Mapping[str, Fingerprint]) -> Plan:
+    """A plan that signs what is published of `names`."""
+    return Plan(tuple(_sign_step(name, fingerprints, ()) for name in names))
+
+
+def _sign_step(name: str, fingerprints: Mapping[str, Fingerprint], needs: tuple[str, ...]) -> Step:
+    return _registry_step(StepKind.SIGN, name, fingerprints, "sign it, and attach what is known of it", needs)
+
+
+def _registry_step(
+    kind: StepKind, name: str, fingerprints: Mapping[str, Fingerprint], reason: str, needs: tuple[str, ...]
+) -> Step:
+    return Step(
+        id=f"{kind.value} {name}",
+        kind=kind,
+        package=name,
+        platform=None,
+        reason=reason,
+        needs=needs,
+        reference=fingerprints[name].reference,
+    )
 
 
 def _image_id(kind: StepKind, name: str, platform: Platform) -> str:

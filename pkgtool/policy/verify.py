@@ -79,8 +79,8 @@ class Verifier:
             return replace(evaluate(self._policy, image, self._now), name=request.name)
         kinds = {each.predicate_type for each in rule.requirements}
         decision = None
-        # Most images have bundles, and those decide; the older format is looked at only for what they leave open.
-        for gather in (verify.bundles, verify.classic):
+        # The older format takes the fewest requests; bundles are looked at only for what it leaves open.
+        for gather in (verify.classic, verify.bundles):
             open_digests = {check.digest for check in decision.failures} if decision else None
             image = self._gathered(image, partial(gather, request.repository), kinds, open_digests)
             if any(each.provenance and each.provenance.dependencies_verified for each in rule.requirements):

@@ -19,6 +19,7 @@ def as_table(report: BuildReport) -> str:
     rows = [_row(report, step, result) for step, result in _builds(report)]
     lines = list(table(_HEADINGS, rows)) if rows else []
     lines += [f"{skipped.package} left out: {skipped.reason}" for skipped in report.plan.skipped]
+    lines += [f"note: {note}" for note in report.notes]
     return "\n".join(lines) or "nothing to build"
 
 
@@ -35,11 +36,13 @@ def as_json(report: BuildReport) -> str:
         }
         if result.record:
             entry |= {"digest": str(result.record.manifest.digest), "size": result.record.size}
+            entry["madeBy"] = result.record.made_by
         if result.error:
             entry["error"] = result.error.message
         images.append(entry)
     skipped = [{"package": s.package, "reason": s.reason} for s in report.plan.skipped]
-    return json.dumps({"store": str(report.store.root), "images": images, "skipped": skipped}, indent=2)
+    document = {"store": str(report.store.root), "images": images, "skipped": skipped, "notes": list(report.notes)}
+    return json.dumps(document, indent=2)
 
 
 def failure(report: BuildReport, *, interrupted: bool) -> PkgtoolError:

@@ -14,6 +14,7 @@ from pkgtool.events import (
     Note,
     PlanStarted,
     Sink,
+    StepActivity,
     StepFinished,
     StepLog,
     StepProgress,
@@ -26,6 +27,7 @@ from pkgtool.report.text import duration, size
 if TYPE_CHECKING:
     from rich.live import Live
 
+_ACTIVITY_SECONDS = 30
 MODES = ("auto", "tty", "plain", "json", "quiet")
 
 
@@ -49,6 +51,7 @@ class Plain:
         self._verbosity = verbosity
         self._started = time.monotonic()
         self._titles: dict[str, str] = {}
+        self._activities: dict[str, float] = {}
 
     def __call__(self, event: Event) -> None:
         line = self._line(event)
@@ -64,6 +67,8 @@ class Plain:
                 return f"{self._clock()} {step}"
             case StepWaiting(step, reason):
                 return f"{self._clock()} {step}: {reason}, waiting"
+            case StepActivity(step, text) if self._is_due(step):
+                return f"{self._clock()} {step}: {text}"
             case StepLog(step, line) if self._verbosity:
                 return f"{self._titles.get(step, step)} | {line}"
             case StepFinished():
@@ -71,6 +76,14 @@ class Plain:
             case Note(level, message) if level != "debug" or self._verbosity > 1:
                 return f"{level}: {message}" if level != "info" else message
         return ""
+
+    def _is_due(self, step: str) -> bool:
+        """Now and then is enough for a log."""
+        now = time.monotonic()
+        if now - self._activities.get(step, self._started) < _ACTIVITY_SECONDS:
+            return False
+        self._activities[step] = now
+        return True
 
     def _clock(self) -> str:
         return f"[{time.monotonic() - self._started:7.1f} s]"
@@ -111,6 +124,7 @@ class Terminal:
         self._console = Console(file=stream, highlight=False, markup=False)
         self._live: Live | None = None
         self._running: dict[str, tuple[float, str]] = {}
+        self._active: set[str] = set()
         self._left = 0
 
     def __call__(self, event: Event) -> None:
@@ -119,7 +133,12 @@ class Terminal:
                 self._left = steps - reused
             case StepStarted(step):
                 self._running[step] = (time.monotonic(), "")
-            case StepWaiting(step, text) | StepLog(step, text):
+            case StepWaiting(step, text):
+                self._say(step, text)
+            case StepLog(step, text) if step not in self._active:
+                self._say(step, text)
+            case StepActivity(step, text):
+                self._active.add(step)
                 self._say(step, text)
             case StepProgress(step, done, total, unit):
                 self._say(step, _amount(done, total, unit))

@@ -1,4 +1,4 @@
-"""The end of a push: what is published where, and what had to be sent for it."""
+"""The end of a push or of signing: what is published where, and what had to be done for it."""
 
 from __future__ import annotations
 
@@ -10,24 +10,27 @@ from pkgtool.plan import Step, StepKind
 from pkgtool.report.text import size, table
 from pkgtool.workflows.planned import BuildReport
 
-_HEADINGS = ("PACKAGE", "TAG", "PLATFORMS", "INDEX", "SENT", "RESULT")
+_HEADINGS = ("PACKAGE", "STEP", "TAG", "PLATFORMS", "INDEX", "SENT", "RESULT")
+_KINDS = (StepKind.PUSH, StepKind.SIGN)
 
 
 def as_table(report: BuildReport) -> str:
-    """A line a package, then what was left out."""
+    """A line a package and step, then what was left out."""
     rows = [
         (
             step.package,
+            step.kind.value,
             step.reference.tag if step.reference else "-",
             ",".join(_platforms(result)) or "-",
             str(result.record.manifest.digest)[:19] if result.record else "-",
-            size(result.sent),
+            size(result.sent) if step.kind is StepKind.PUSH else "-",
             result.outcome.value,
         )
         for step, result in _pushes(report)
     ]
     lines = list(table(_HEADINGS, rows)) if rows else ["nothing to publish"]
     lines += [f"{skipped.package} left out: {skipped.reason}" for skipped in report.plan.skipped]
+    lines += [f"note: {note}" for note in report.notes]
     return "\n".join(lines)
 
 
@@ -37,6 +40,7 @@ def as_json(report: BuildReport) -> str:
     for step, result in _pushes(report):
         entry: dict[str, Any] = {
             "package": step.package,
+            "step": step.kind.value,
             "reference": str(step.reference),
             "result": result.outcome.value,
             "sent": result.sent,
@@ -49,11 +53,11 @@ def as_json(report: BuildReport) -> str:
             entry["error"] = result.error.message
         packages.append(entry)
     skipped = [{"package": s.package, "reason": s.reason} for s in report.plan.skipped]
-    return json.dumps({"packages": packages, "skipped": skipped}, indent=2)
+    return json.dumps({"steps": packages, "skipped": skipped}, indent=2)
 
 
 def _pushes(report: BuildReport) -> list[tuple[Step, StepResult]]:
-    return [(s, report.results.by_step[s.id]) for s in report.plan.steps if s.kind is StepKind.PUSH]
+    return [(s, report.results.by_step[s.id]) for s in report.plan.steps if s.kind in _KINDS]
 
 
 def _platforms(result: StepResult) -> list[str]:

@@ -74,10 +74,9 @@ def sign(
     writers: dict[Format, Callable[[], bool]] = {
         Format.BUNDLE: lambda: _publish_bundle(repository, subject, attestor, statement, is_same),
         Format.CLASSIC: lambda: _publish_layer(
-            repository,
-            classic.signature_tag(subject.digest),
-            classic.SIGNATURE_LAYER,
-            lambda: _has_classic(collect.signatures(repository, subject.digest), attestor, is_same),
+            _Tag(repository, subject.digest, collect.Kind.SIGNATURE),
+            is_same,
+            attestor,
             lambda: attestor.signature_layer(payload),
         ),
     }
@@ -120,10 +119,9 @@ def attest(
     writers: dict[Format, Callable[[], bool]] = {
         Format.BUNDLE: lambda: _publish_bundle(repository, subject, attestor, statement, is_same, envelope),
         Format.CLASSIC: lambda: _publish_layer(
-            repository,
-            classic.attestation_tag(subject.digest),
-            classic.ATTESTATION_LAYER,
-            lambda: _has_classic(collect.attestations(repository, subject.digest), attestor, is_same),
+            _Tag(repository, subject.digest, collect.Kind.ATTESTATION),
+            is_same,
+            attestor,
             lambda: attestor.attestation_layer(envelope(), kind),
         ),
     }
@@ -151,47 +149,56 @@ def _publish_bundle(
     return True
 
 
-def _has_classic(
-    candidates: Iterable[collect.Candidate], attestor: Attestor, is_same: Callable[[Evidence], bool]
-) -> bool:
-    found = (examine(candidate, attestor.trust) for candidate in candidates)
-    return any(isinstance(each, Evidence) and is_same(each) for each in found)
+@dataclass(frozen=True, slots=True)
+class _Tag:
+    """A `.sig` or `.att` tag."""
+
+    repository: Repository
+    digest: Digest
+    kind: collect.Kind
+
+    @property
+    def name(self) -> str:
+        name_of = classic.signature_tag if self.kind is collect.Kind.SIGNATURE else classic.attestation_tag
+        return name_of(self.digest)
+
+    def read(self) -> tuple[Descriptor, bytes] | None:
+        return self.repository.get_manifest(self.name)
+
+    def layers(self, got: tuple[Descriptor, bytes] | None) -> list[Descriptor]:
+        if got is None:
+            return []
+        return list(Manifest.parse(got[1], what=f"the tag {self.name}", error=SigningError).layers)
 
 
 def _publish_layer(
-    repository: Repository,
-    tag: str,
-    media_type: str,
-    is_there: Callable[[], bool],
-    make: Callable[[], ClassicLayer | None],
+    tag: _Tag, is_same: Callable[[Evidence], bool], attestor: Attestor, make: Callable[[], ClassicLayer | None]
 ) -> bool:
     """Append a layer to a tag that other signers append to as well.
 
     Registries have no compare-and-swap for tags, so the tag is read again after writing, and whoever lost the race
     begins anew.
     """
-    if is_there():
-        return False
+    got = tag.read()
+    for candidate in collect.in_tag(tag.repository, tag.digest, tag.kind, got):
+        found = examine(candidate, attestor.trust)
+        if isinstance(found, Evidence) and is_same(found):
+            return False
     layer = make()
     if layer is None:
         return False
-    blob = repository.write_blob(layer.content, media_type)
+    media_type = classic.SIGNATURE_LAYER if tag.kind is collect.Kind.SIGNATURE else classic.ATTESTATION_LAYER
+    blob = tag.repository.write_blob(layer.content, media_type)
     added = Descriptor(blob.media_type, blob.digest, blob.size, annotations=layer.annotations)
     for attempt in range(_ATTEMPTS):
-        manifest, config = classic.manifest([*_layers(repository, tag), added])
-        repository.write_blob(config, CONFIG)
-        repository.put_manifest(manifest.encode(), manifest.media_type, tag=tag)
-        if added in _layers(repository, tag):
+        manifest, config = classic.manifest([*tag.layers(got), added])
+        tag.repository.write_blob(config, CONFIG)
+        tag.repository.put_manifest(manifest.encode(), manifest.media_type, tag=tag.name)
+        got = tag.read()
+        if added in tag.layers(got):
             return True
         time.sleep(_PAUSE_SECONDS * (attempt + 1))
     raise SigningError(
-        f"{repository.name}:{tag} was overwritten by somebody else {_ATTEMPTS} times",
+        f"{tag.repository.name}:{tag.name} was overwritten by somebody else {_ATTEMPTS} times",
         hint="another signer is at work on the same image; run it again when that is done",
     )
-
-
-def _layers(repository: Repository, tag: str) -> list[Descriptor]:
-    got = repository.get_manifest(tag)
-    if got is None:
-        return []
-    return list(Manifest.parse(got[1], what=f"the tag {tag}", error=SigningError).layers)

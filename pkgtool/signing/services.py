@@ -13,7 +13,8 @@ from typing import Any
 
 from pkgtool.errors import SigningError, VerificationError
 from pkgtool.oci import documents
-from pkgtool.signing.encoding import number, sequence, text
+from pkgtool.signing.encoding import mapping, number, sequence, text
+from pkgtool.signing.trusted_root import Period
 
 _CONFIG = "application/vnd.dev.sigstore.signingconfig.v0.2+json"
 _LIMIT = 32
@@ -52,7 +53,8 @@ class Services:
         moment = now or datetime.now(UTC)
         try:
             document = documents.decode(content, what=what, error=VerificationError)
-            document = document.get("signingConfig", document)
+            if "signingConfig" in document:
+                document = mapping(document, "signingConfig", what)
             if document.get("mediaType") != _CONFIG:
                 raise VerificationError(f"{what} is not a sigstore signing configuration of version 0.2")
             logs = [
@@ -73,17 +75,6 @@ def _valid(document: dict[str, Any], name: str, what: str, moment: datetime) -> 
     for entry in sequence(document, name, what, limit=_LIMIT):
         if not isinstance(entry, dict):
             raise VerificationError(f"{what} has a malformed entry in {name!r}")
-        period = entry.get("validFor") or {}
-        start, end = (_moment(period.get(side), what) for side in ("start", "end"))
-        if (start is None or start <= moment) and (end is None or moment <= end):
+        if Period.parse(entry.get("validFor"), what=what).holds(moment):
             found.append((text(entry, "url", what).rstrip("/"), number(entry, "majorApiVersion", what)))
     return found
-
-
-def _moment(value: Any, what: str) -> datetime | None:
-    if value is None:
-        return None
-    try:
-        return datetime.fromisoformat(value)
-    except (ValueError, TypeError) as problem:
-        raise VerificationError(f"{what} has the malformed time {value!r}") from problem

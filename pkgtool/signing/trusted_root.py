@@ -33,6 +33,15 @@ class Period:
     def holds(self, moment: datetime) -> bool:
         return (self.start is None or self.start <= moment) and (self.end is None or moment <= self.end)
 
+    @classmethod
+    def parse(cls, document: Any, *, what: str) -> Period:
+        """A `validFor`; absent means always. Raises `VerificationError`."""
+        if document is None:
+            return cls()
+        if not isinstance(document, dict):
+            raise VerificationError(f"the validity of {what} is malformed")
+        return cls(_moment(document.get("start"), what), _moment(document.get("end"), what))
+
 
 @dataclass(frozen=True, slots=True)
 class LogKey:
@@ -115,7 +124,7 @@ def _log(document: Any, what: str) -> LogKey:
         text(document, "baseUrl", what, ""),
         unb64(identity.get("keyId"), f"the id of {what}"),
         PublicKey.parse(unb64(key.get("rawBytes"), what), what=f"the key of {what}", error=VerificationError),
-        _period(key.get("validFor"), what),
+        Period.parse(key.get("validFor"), what=what),
     )
 
 
@@ -132,16 +141,8 @@ def _authority(document: Any, what: str) -> Authority:
     return Authority(
         text(document, "uri", what, ""),
         tuple(unb64(item.get("rawBytes") if isinstance(item, dict) else None, what) for item in chain),
-        _period(document.get("validFor"), what),
+        Period.parse(document.get("validFor"), what=what),
     )
-
-
-def _period(document: Any, what: str) -> Period:
-    if not document:
-        return Period()
-    if not isinstance(document, dict):
-        raise VerificationError(f"the validity of {what} is malformed")
-    return Period(_moment(document.get("start"), what), _moment(document.get("end"), what))
 
 
 def _moment(value: Any, what: str) -> datetime | None:

@@ -6,7 +6,9 @@ paths, `git write-tree` names it. New objects go to a temporary directory that h
 
 from __future__ import annotations
 
+import shutil
 import tempfile
+import weakref
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -19,14 +21,14 @@ class DirtyTrees:
 
     def __init__(self, top: Path, revision: str, paths: Sequence[str]) -> None:
         """`revision` is what the index starts from; empty for a repository without a commit."""
-        self._directory = tempfile.TemporaryDirectory(prefix="pkgtool-objects-")
-        place = Path(self._directory.name)
+        place = Path(tempfile.mkdtemp(prefix="pkgtool-objects-"))
+        weakref.finalize(self, shutil.rmtree, place, ignore_errors=True)
         (place / "objects").mkdir()
         objects = Path(text(git(top, ["rev-parse", "--git-path", "objects"])).strip())
         self.environment = {
             "GIT_INDEX_FILE": str(place / "index"),
             "GIT_OBJECT_DIRECTORY": str(place / "objects"),
-            "GIT_ALTERNATE_OBJECT_DIRECTORIES": str((top / objects).resolve()),
+            "GIT_ALTERNATE_OBJECT_DIRECTORIES": _quoted((top / objects).resolve()),
         }
         if revision:
             git(top, ["read-tree", revision], env=self.environment)
@@ -48,3 +50,9 @@ class DirtyTrees:
     def entry(self, path: str) -> Entry | None:
         """The entry of a covered path; None if nothing is there any more."""
         return self._entries.get(path)
+
+
+def _quoted(path: Path) -> str:
+    """A path as an item of a list of alternates, where a colon would end it (git(1), environment variables)."""
+    escaped = str(path).replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'

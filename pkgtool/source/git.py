@@ -19,7 +19,7 @@ def git(
     """The standard output of one git command. Raises `SourceError` with git's own words if it fails."""
     try:
         return process.run(
-            ["git", "--no-optional-locks", "-c", "core.quotePath=false", *arguments],
+            ["git", "--no-optional-locks", "--literal-pathspecs", "-c", "core.quotePath=false", *arguments],
             why="read the repository",
             cwd=str(directory),
             stdin=stdin,

@@ -17,9 +17,12 @@ from typing import Generic, TypeVar
 from pkgtool.errors import SourceError
 from pkgtool.source.dirty import DirtyTrees
 from pkgtool.source.entries import DIRECTORY, SUBMODULE, Entry, parse_listing
-from pkgtool.source.git import find_top, git, text
+from pkgtool.source.git import commit_of, find_top, git, text
 
 Result = TypeVar("Result")
+
+# Told in full, whatever the repository or the person has configured to be ignored.
+_STATUS = ("--porcelain=v2", "-z", "--untracked-files=all", "--ignore-submodules=none", "--no-renames")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +87,6 @@ class SourceState:
         Raises `SourceError` outside git, for an unknown revision, and for paths that git does not know.
         """
         self.root = root
-        self._revision = revision
         self._repositories: dict[Path, Repository] = {}
         self._places: dict[str, tuple[Repository, str]] = {}
         by_top: dict[Path, list[tuple[str, str]]] = {}
@@ -94,6 +96,8 @@ class SourceState:
                 f"{root} is not in a git repository",
                 hint="tags come from git: run 'git init', 'git add .' and 'git commit' there",
             )
+        # Resolved once: inside a submodule, a name such as a tag would mean something else or nothing.
+        self._revisions: dict[Path, str] = {top: revision if revision == "HEAD" else commit_of(top, revision)}
         prefix = root.relative_to(top).as_posix()
         prefix = "" if prefix == "." else prefix
         for path in paths:
@@ -126,10 +130,15 @@ class SourceState:
 
     def submodule(self, repository: Repository, path: str) -> Repository:
         """The repository of a submodule. Raises `SourceError` if it is not checked out."""
+        return self._repository(self._checked_out(repository, path), [])
+
+    def _checked_out(self, repository: Repository, path: str) -> Path:
         top = repository.top / path
         if not (top / ".git").exists():
             raise SourceError(f"the submodule {path} is not checked out", hint=f"git submodule update --init {path}")
-        return self._repository(top, [])
+        if self._revisions[repository.top] != "HEAD":
+            self._revisions[top] = repository.entries[path].id
+        return top
 
     def _look(self, top: Path, wanted: list[tuple[str, str]]) -> None:
         repository = self._repository(top, [inside for _, inside in wanted])
@@ -142,16 +151,17 @@ class SourceState:
                 below = posixpath.relpath(inside, submodule)
                 in_submodules.setdefault(submodule, []).append((path, "" if below == "." else below))
         for submodule, below_wanted in in_submodules.items():
-            self._look(self.submodule(repository, submodule).top, below_wanted)
+            self._look(self._checked_out(repository, submodule), below_wanted)
 
     def _repository(self, top: Path, wanted: list[str]) -> Repository:
+        revision = self._revisions.get(top, "HEAD")
         if top not in self._repositories:
-            self._repositories[top] = _read_repository(top, self._revision, wanted)
+            self._repositories[top] = _read_repository(top, revision, wanted)
         repository = self._repositories[top]
         known = repository.dirty.paths if repository.dirty else ()
         new = [path for path in wanted if path in repository.touched and path not in known]
         if new:
-            start = self._revision if repository.commit else ""
+            start = revision if repository.commit else ""
             repository.dirty = DirtyTrees(top, start, [*known, *new])
         return repository
 
@@ -166,6 +176,7 @@ class SourceState:
             submodule = self._repository(repository.top / name, [""])
             current = submodule.current("")
             result.append((name, current.id if current else ""))
+            result += [(f"{name}/{inner}", identity) for inner, identity in self._nested(submodule, "")]
         return tuple(result)
 
 
@@ -216,7 +227,7 @@ def _heads(top: Path, revision: str) -> tuple[str, str]:
 
 def _changes(top: Path) -> dict[str, bool]:
     """Paths that differ from HEAD in the index or on disk, and untracked ones (git-status(1), porcelain v2)."""
-    output = text(git(top, ["status", "--porcelain=v2", "-z", "--untracked-files=all", "--no-renames"]))
+    output = text(git(top, ["status", *_STATUS]))
     changed: dict[str, bool] = {}
     for line in output.split("\0"):
         if line.startswith("? "):

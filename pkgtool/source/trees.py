@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from pkgtool.errors import SourceError
-from pkgtool.source.entries import SUBMODULE, parse_listing
+from pkgtool.source.entries import SUBMODULE, SYMLINK, parse_listing
 from pkgtool.source.git import git, read_blobs
 
 
@@ -24,6 +24,10 @@ class SourceTree(Protocol):
     def is_file(self, path: str) -> bool: ...
 
     def is_directory(self, path: str) -> bool: ...
+
+    def is_link(self, path: str) -> bool:
+        """Whether it is a symbolic link, wherever that leads."""
+        ...
 
     def directories(self, pattern: str) -> list[str]:
         """The directories that a glob such as `pkg/*` matches, sorted, hidden ones left out."""
@@ -51,6 +55,9 @@ class WorkingTree:
 
     def is_directory(self, path: str) -> bool:
         return os.path.isdir(self._prefix + path)
+
+    def is_link(self, path: str) -> bool:
+        return path != "" and os.path.islink(self._prefix + path)
 
     def directories(self, pattern: str) -> list[str]:
         found = [""]
@@ -81,6 +88,7 @@ class CommitTree:
         listing = git(root, ["ls-tree", "-r", "-z", "--full-tree", revision, "--", *([prefix] if prefix else [])])
         entries = parse_listing(listing)
         self._blobs = {path.removeprefix(prefix): e.id for path, e in entries.items() if e.mode != SUBMODULE}
+        self._links = {path.removeprefix(prefix) for path, e in entries.items() if e.mode == SYMLINK}
         self._directories = {d for path in self._blobs for d in _parents(path)}
         self._contents: dict[str, bytes] = {}
 
@@ -104,6 +112,9 @@ class CommitTree:
 
     def is_directory(self, path: str) -> bool:
         return path == "" or path in self._directories
+
+    def is_link(self, path: str) -> bool:
+        return path in self._links
 
     def directories(self, pattern: str) -> list[str]:
         parts = [part for part in pattern.strip("/").split("/") if part not in ("", ".")]

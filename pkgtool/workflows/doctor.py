@@ -5,17 +5,22 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 from pkgtool import programs
 from pkgtool.engines.interface import Engine
-from pkgtool.errors import PkgtoolError
+from pkgtool.errors import PkgtoolError, SourceError
+from pkgtool.nodes import Node
 from pkgtool.oci.store import Store
+from pkgtool.workflows.engines import chosen_nodes
 from pkgtool.workflows.options import RunOptions
 from pkgtool.workflows.store import find_store
+from pkgtool.workflows.tree import open_workspace
 
 _LOW_SPACE = 2 * 10**9
+_NODES_AT_ONCE = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +38,7 @@ def examine(options: RunOptions) -> Iterator[Finding]:
     store = find_store(options)
     yield _program("git", needed=True)
     yield from _engines(store, options.engine)
+    yield from _nodes(options, store)
     for name in ("mmdebstrap", "unshare", "setpriv", "apt-get", "gpgv"):
         yield _program(name, needed=True)
     if os.geteuid() != 0:
@@ -87,6 +93,50 @@ def _try(name: str, connect: object) -> Engine | str | None:
     except PkgtoolError as problem:
         return f"{name} can't be used: {problem.message}"
     return found
+
+
+def _nodes(options: RunOptions, store: Store) -> Iterator[Finding]:
+    """Every builder that is named: whether it answers, what it is and what for. All are asked at once."""
+    from pkgtool.engines import remote
+
+    try:
+        nodes = remote.expand(_named_nodes(options))
+    except PkgtoolError as problem:
+        yield Finding("builders", "missing", problem.message, problem.hint or "")
+        return
+    if nodes:
+        with ThreadPoolExecutor(_NODES_AT_ONCE) as pool:
+            yield from pool.map(lambda node: _node(node, store), nodes)
+
+
+def _named_nodes(options: RunOptions) -> tuple[Node, ...]:
+    try:
+        workspace, _ = open_workspace(options)
+    except SourceError:  # outside any tree
+        return options.builders
+    return chosen_nodes(options, workspace)
+
+
+def _node(node: Node, store: Store) -> Finding:
+    from pkgtool.engines import remote
+
+    subject = f"builder {node.name}"
+    try:
+        engine = remote.connect(store, node)
+    except PkgtoolError as problem:
+        return Finding(subject, "missing", problem.message, problem.hint or "")
+    info = engine.info
+    engine.close()
+    own = node.platforms or (info.platform, *info.emulated)
+    natively = [str(p) for p in own if p == info.platform]
+    emulated = [str(p) for p in own if p != info.platform]
+    what = [
+        f"{info.name} {info.version}",
+        *([f"{', '.join(natively)} natively"] if natively else []),
+        *([f"{', '.join(emulated)} by emulation"] if emulated else []),
+        f"{node.jobs} steps at a time",
+    ]
+    return Finding(subject, "ok", f"{node.endpoint}: {'; '.join(what)}")
 
 
 def _subordinate_ids() -> Finding:

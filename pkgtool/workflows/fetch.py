@@ -34,12 +34,14 @@ def fetch(options: RunOptions, arguments: Sequence[str], *, events: Sink, cancel
     workspace, names = open_workspace(options, arguments)
     store = open_store(options, workspace)
     wanted = {*target_platforms(options, workspace, all_by_default=True), build_platform()}
-    locks = read_locks(workspace, closure(workspace.packages, names))
+    chosen = closure(workspace.packages, names)
+    locks = read_locks(workspace, chosen)
     result = []
     fetcher = make_fetcher(store, workspace, events=events, cancel=cancel)
     with store.in_use(cancel=cancel), fetcher:
         access = InputAccess(locks, fetcher, workspace.settings, GoProxies.of(os.environ))
-        for name in locks:
+        pinned = [name for name in chosen if workspace.packages[name].inputs.pinned]
+        for name in (*locks, *pinned):
             package = workspace.packages[name]
             platforms = [platform for platform in package.platforms if platform in wanted]
             artifacts = {a.digest: a for a in access.artifacts(package, platforms)}

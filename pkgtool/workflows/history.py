@@ -13,6 +13,7 @@ from pkgtool.model import Workspace
 from pkgtool.source.git import commit_of
 from pkgtool.source.state import SourceState
 from pkgtool.source.trees import CommitTree
+from pkgtool.workflows import kernels
 from pkgtool.workflows.options import RunOptions
 from pkgtool.workflows.tree import Tree
 
@@ -34,7 +35,8 @@ def fingerprints_at(
     own_file = options.overrides.build_file
     outside_globs = [tree.package(name).path for name in names]
     also = tuple(path for path in outside_globs if files.is_file(f"{path}/{own_file}" if path else own_file))
-    workspace = load(files, LoadOptions(str(root), prefix, options.overrides, also))
+    make = kernels.maker(root, files, options)
+    workspace = load(files, LoadOptions(str(root), prefix, options.overrides, also, tuple(names), make))
     existing = [name for name in names if name in workspace.packages]
     chosen = closure(workspace.packages, existing)
     paths = {part.path for package in chosen for part in workspace.packages[package].context}

@@ -36,7 +36,7 @@ class LockChange:
 
 
 def read_locks(workspace: Workspace, names: Iterable[str]) -> dict[str, Lock]:
-    """The locks of those packages that have inputs, each checked to answer what its build.yml asks.
+    """The locks of those packages, and of what they depend on, each checked to answer what its build.yml asks.
 
     Raises `ConfigError` or `Problems` for missing and stale ones, all at once.
     """
@@ -44,7 +44,7 @@ def read_locks(workspace: Workspace, names: Iterable[str]) -> dict[str, Lock]:
     problems: list[PkgtoolError] = []
     for name in in_order(workspace.packages, names):
         package = workspace.packages[name]
-        if not package.inputs:
+        if not package.inputs or package.inputs.pinned:
             continue
         found = _read(workspace, package)
         reasons = _staleness(workspace, package, found, locks)
@@ -78,7 +78,7 @@ def lock(
     with store.in_use(cancel=cancel), fetcher, resolver:
         for name in in_order(workspace.packages, names):
             package = workspace.packages[name]
-            if package.inputs:
+            if package.inputs and not package.inputs.pinned:
                 cancel.check()
                 events(Note("info", f"locking {name}"))
                 previous = _read(workspace, package)

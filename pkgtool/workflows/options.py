@@ -2,18 +2,33 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pkgtool.config.package import Overrides
 from pkgtool.fingerprint import TagOverrides
+from pkgtool.model import KernelSettings
+from pkgtool.nodes import Node
 from pkgtool.values import Platform
+
+if TYPE_CHECKING:
+    from pkgtool.kernel.seal import Signatures
+
+
+@dataclass(frozen=True, slots=True)
+class KernelOptions:
+    """What a command line says about signing kernels, instead of pkgtool.yml; paths are absolute, or a key's URI."""
+
+    settings: KernelSettings = field(default_factory=KernelSettings)
+    password_file: Path | None = None
+    signatures: Signatures | None = None
+    """Published signatures to put on, instead of making new ones."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunOptions:
-    """The options that all commands share. `jobs` is how many steps run at a time."""
+    """The options that all commands share. `jobs` is how many steps run at a time; 0: as many as there is room for."""
 
     directory: Path = Path()
     platforms: tuple[Platform, ...] = ()
@@ -27,10 +42,12 @@ class RunOptions:
     """Whether what the registry has under a tag is taken instead of built."""
     registry_optional: bool = False
     """Whether a registry that can't answer is a warning when something could be pulled."""
+    builders: tuple[Node, ...] = ()
+    """Builders instead of pkgtool.yml's."""
+    cache_from: tuple[str, ...] = ()
+    cache_to: tuple[str, ...] = ()
+    """Repositories that keep the build cache of BuildKit nodes."""
     overrides: Overrides = field(default_factory=Overrides)
     tag: TagOverrides = field(default_factory=TagOverrides)
     revision: str = "HEAD"
-
-    @property
-    def job_count(self) -> int:
-        return self.jobs or os.cpu_count() or 1
+    kernels: KernelOptions = field(default_factory=KernelOptions)

@@ -6,6 +6,7 @@ import contextlib
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from pkgtool.actions.assemble import AssembleAction
 from pkgtool.actions.build import BuildAction
@@ -14,13 +15,14 @@ from pkgtool.actions.site import Site
 from pkgtool.cancel import Cancellation
 from pkgtool.engines.interface import Engine
 from pkgtool.errors import UsageError
-from pkgtool.events import Sink
+from pkgtool.events import Event, Note, Sink
 from pkgtool.executor import Action, Results, run
 from pkgtool.inputs.go_source import GoProxies
 from pkgtool.oci.store import Store
 from pkgtool.plan import Plan, Snapshot, StepKind, Target, plan_build
 from pkgtool.plan.planner import keys_of_interest
 from pkgtool.values import Platform
+from pkgtool.workflows import engines, kernels
 from pkgtool.workflows.locks import make_fetcher, read_locks
 from pkgtool.workflows.options import RunOptions
 from pkgtool.workflows.tree import Tree, build_platform, open_store, open_tree, target_platforms
@@ -45,12 +47,13 @@ class Planned:
 
 @dataclass(frozen=True, slots=True)
 class BuildReport:
-    """What was planned and what became of it."""
+    """What was planned and what became of it. `notes` say which nodes were lost on the way."""
 
     tree: Tree
     plan: Plan
     results: Results
     store: Store
+    notes: tuple[str, ...] = ()
 
 
 def make_plan(
@@ -96,16 +99,29 @@ def carry_out(
             store.memo.touch(step.key)
     if plan.is_empty:
         return BuildReport(tree, plan, run(plan, {}, jobs=1, events=events, cancel=cancel), store)
-    locks = read_locks(tree.workspace, {step.package for step in plan.to_do() if step.kind is StepKind.BUILD})
+    building = {step.package for step in plan.to_do() if step.kind is StepKind.BUILD}
+    locks = read_locks(tree.workspace, building)
+    root, packages = Path(tree.workspace.root), [tree.package(name) for name in building]
+    sealing = kernels.sealing(options, root, tree.workspace.settings, packages)
+    nodes = engines.chosen_nodes(options, tree.workspace)
+    notes: list[str] = []
+
+    def listen(event: Event) -> None:
+        if isinstance(event, Note):
+            notes.append(event.message)
+        events(event)
+
     site = Site(
         workspace=tree.workspace,
         fingerprints=tree.fingerprints,
         sources=tree.sources,
         store=store,
         build_platform=planned.target.build_platform,
-        connect=connect or (lambda: _connect(store, options.engine)),
+        connect=connect
+        or engines.connect(options, tree.workspace, store, planned.target.build_platform, events=listen),
         events=events,
         rebuild=planned.target.rebuild,
+        sealing=sealing,
     )
     fetcher = make_fetcher(store, tree.workspace, offline=offline, events=events, cancel=cancel)
     with store.in_use(cancel=cancel), fetcher, contextlib.closing(site):
@@ -116,11 +132,6 @@ def carry_out(
             StepKind.ASSEMBLE: AssembleAction(site),
             **(actions(site) if actions else {}),
         }
-        results = run(plan, known, jobs=options.job_count, keep_going=options.keep_going, events=events, cancel=cancel)
-    return BuildReport(tree, plan, results, store)
-
-
-def _connect(store: Store, wanted: str) -> Engine:
-    from pkgtool.engines.select import connect
-
-    return connect(store, wanted)
+        jobs = engines.job_count(options, nodes)
+        results = run(plan, known, jobs=jobs, keep_going=options.keep_going, events=events, cancel=cancel)
+    return BuildReport(tree, plan, results, store, tuple(notes))

@@ -11,6 +11,7 @@ from pkgtool.errors import RegistryError
 from pkgtool.events import Sink
 from pkgtool.executor import Action
 from pkgtool.plan import StepKind
+from pkgtool.workflows.guard import pull_guard
 from pkgtool.workflows.options import RunOptions
 from pkgtool.workflows.planned import BuildReport, Planned, carry_out, make_plan
 from pkgtool.workflows.registries import open_registry, published_images, registry_name, require_registry
@@ -39,7 +40,8 @@ def consult_registry(
         found = published_images(
             planned.plan, registry, tree.fingerprints, optional=options.registry_optional, events=events
         )
-        yield planned.again(published=found), lambda site: {StepKind.PULL: PullAction(site, registry)}
+        guard = pull_guard(tree.workspace, registry) if found else None
+        yield planned.again(published=found), lambda site: {StepKind.PULL: PullAction(site, registry, guard)}
 
 
 def pull(options: RunOptions, packages: Sequence[str], *, events: Sink, cancel: Cancellation) -> BuildReport:

@@ -6,12 +6,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from pkgtool.actions.registry import PullAction, PushAction
+from pkgtool.actions.sign import SignAction
 from pkgtool.actions.site import Site
 from pkgtool.cancel import Cancellation
 from pkgtool.errors import SourceError, StoreError
 from pkgtool.events import Sink
 from pkgtool.executor import Action
 from pkgtool.plan import Plan, StepKind, plan_push
+from pkgtool.workflows import kernels
+from pkgtool.workflows.attestors import SigningOptions, open_attestor
+from pkgtool.workflows.guard import pull_guard
 from pkgtool.workflows.options import RunOptions
 from pkgtool.workflows.planned import BuildReport, Planned, carry_out, make_plan
 from pkgtool.workflows.registries import open_registry, published_images, require_registry
@@ -25,6 +29,10 @@ class PushOptions:
     no_build: bool = False
     allow_dirty: bool = False
     replace: tuple[str, ...] = ()
+    sign: SigningOptions | None = None
+    """How to sign what was published; None: not at all."""
+    allow_development: bool = False
+    """Whether a kernel whose modules are signed by a development key may be signed and published."""
 
 
 def plan_of(options: RunOptions, push_options: PushOptions, packages: Sequence[str]) -> tuple[Planned, str]:
@@ -40,6 +48,8 @@ def plan_of(options: RunOptions, push_options: PushOptions, packages: Sequence[s
     tree = planned.tree
     if not push_options.allow_dirty:
         refuse_dirty(tree)
+    if push_options.sign and not push_options.allow_development:
+        kernels.refuse_development(tree.package(name) for name in tree.names)
     name = require_registry(options, tree.workspace, [tree.fingerprints[n] for n in tree.names])
     return planned, name
 
@@ -59,20 +69,26 @@ def push(
     """
     planned, name = plan_of(options, push_options, packages)
     tree = planned.tree
+    # Before anything is built: a key that can't be used must not be found out after an hour.
+    attestor = open_attestor(push_options.sign, tree.workspace) if push_options.sign else None
     with open_registry(name, tree.workspace, planned.store, events=events, cancel=cancel) as registry:
         if options.pull and not planned.target.rebuild:
             found = published_images(planned.plan, registry, tree.fingerprints, optional=False, events=events)
             planned = planned.again(published=found)
         if push_options.no_build:
             _refuse_builds(planned.plan)
-        plan = plan_push(planned.plan, tree.names, tree.fingerprints, name)
+        plan = plan_push(planned.plan, tree.names, tree.fingerprints, name, sign=attestor is not None)
 
         def actions(site: Site) -> Mapping[StepKind, Action]:
             replaceable = frozenset(push_options.replace)
-            return {
-                StepKind.PULL: PullAction(site, registry),
+            guard = pull_guard(tree.workspace, registry)
+            found: dict[StepKind, Action] = {
+                StepKind.PULL: PullAction(site, registry, guard),
                 StepKind.PUSH: PushAction(site, registry, planned.target.platforms, replaceable),
             }
+            if attestor and push_options.sign:
+                found[StepKind.SIGN] = SignAction(site, registry, attestor, push_options.sign.annotations)
+            return found
 
         return carry_out(replace(planned, plan=plan), options, actions=actions, events=events, cancel=cancel)
 

@@ -21,9 +21,11 @@ from pkgtool.source.git import commit_of, find_top
 from pkgtool.source.state import SourceState
 from pkgtool.source.trees import CommitTree
 from pkgtool.values import Digest, Platform, is_tag
+from pkgtool.workflows.attestors import SigningOptions, open_attestor
 from pkgtool.workflows.options import RunOptions
 from pkgtool.workflows.push import refuse_dirty
 from pkgtool.workflows.registries import open_registry, require_registry
+from pkgtool.workflows.release_record import Recording, record_release, sign_release
 from pkgtool.workflows.tree import Tree, find_root, open_store, open_tree, target_platforms
 
 
@@ -34,6 +36,8 @@ class ReleaseReport:
     release: Release
     file: Path
     set_tags: int
+    records: tuple[Path, ...] = ()
+    """What was signed: the bundle of the release file, the in-toto links and their layout."""
 
 
 def release(
@@ -43,12 +47,16 @@ def release(
     *,
     git_tag: str = "",
     file: Path,
+    signing: SigningOptions | None = None,
+    recording: Recording | None = None,
     events: Sink,
     cancel: Cancellation,
 ) -> ReleaseReport:
     """Point the tag `name` of every package at its published index, and write the release file.
 
-    From the clean working tree, or from the commit that `git_tag` names. Raises `SourceError` for a dirty tree,
+    From the clean working tree, or from the commit that `git_tag` names. With `signing` the release file gets a
+    bundle with its signed statement; with `recording` as well, the release's steps are written down as in-toto links.
+    Raises `SourceError` for a dirty tree,
     `RegistryError` (or `Problems`) for packages that are not published for all their platforms, `TagConflict` if
     the release tag stands elsewhere, `PartlyPointed` if a registry failed in between: the same call goes on then.
     """
@@ -58,6 +66,8 @@ def release(
     refuse_dirty(tree)
     store = open_store(options, tree.workspace)
     address = require_registry(options, tree.workspace, [tree.fingerprints[n] for n in tree.names])
+    attestor = open_attestor(signing, tree.workspace) if signing else None
+    records: list[Path] = []
     with store.in_use(cancel=cancel):
         with open_registry(address, tree.workspace, store, events=events, cancel=cancel) as registry:
             found = _collect(options, tree, registry, name, address, git_tag)
@@ -68,9 +78,18 @@ def release(
             ]
             events(Note("info", f"pointing {name} of {len(moves)} packages"))
             changed = point_tags(moves)
-        found.write(file)
+            found.write(file)
+            if attestor:
+                records.append(sign_release(found, file, _source(tree), attestor))
+            if signing and recording:
+                records += record_release(found, file, tree, registry, signing, recording)
         staged.unlink(missing_ok=True)
-    return ReleaseReport(found, file, changed)
+    return ReleaseReport(found, file, changed, tuple(records))
+
+
+def _source(tree: Tree) -> str:
+    """The repository's URL, as its packages name it."""
+    return tree.workspace.settings.source_url or tree.package(tree.names[0]).source_url
 
 
 def _tree_at(options: RunOptions, revision: str, packages: Sequence[str]) -> Tree:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,6 +18,7 @@ from pkgtool.oci.store import MemoRecord, Store
 from pkgtool.oci.store.store import remove_tree
 from pkgtool.plan import Step, StepKind
 from pkgtool.values import Platform
+from pkgtool.workflows import engines
 from pkgtool.workflows.build import build
 from pkgtool.workflows.options import RunOptions
 from pkgtool.workflows.planned import BuildReport, carry_out, make_plan
@@ -53,30 +54,45 @@ class ReproduceReport:
 def reproduce(options: RunOptions, packages: Sequence[str], *, events: Sink, cancel: Cancellation) -> ReproduceReport:
     """Rebuild packages without any cache, in another store and directory, with another umask, and compare.
 
-    With `options.engine` left to choose, the rebuild takes another engine than the originals had, if there is one.
+    The rebuild takes `options.builders` or `options.engine`; with both left open, another engine than the originals
+    had, if there is one.
     What the packages stand on is taken from the store, which is left as it was.
     """
-    original = build(replace(options, engine="auto", pull=False), packages, events=events, cancel=cancel)
+    usual = replace(options, engine="auto", builders=(), pull=False)
+    original = build(usual, packages, events=events, cancel=cancel)
     if not original.results.good:
         return ReproduceReport((), original)
-    with _elsewhere(options, original) as store:
-        rebuilt = _rebuild(options, original, store, events, cancel)
+    with elsewhere(options, original.store, original.tree.names) as store:
+        makers = {r.record.made_by for r in original.results.by_step.values() if r.record}
+        rebuilt = rebuild(options, original.tree.names, makers, store, events=events, cancel=cancel)
         if not rebuilt.results.good:
             return ReproduceReport((), rebuilt)
         steps = [s for s in rebuilt.plan.steps if s.kind is StepKind.BUILD and s.package in original.tree.names]
         return ReproduceReport(tuple(_compare(original, rebuilt, step) for step in steps))
 
 
-def _rebuild(
-    options: RunOptions, original: BuildReport, store: Store, events: Sink, cancel: Cancellation
+def rebuild(
+    options: RunOptions,
+    names: Sequence[str],
+    makers: Collection[str],
+    store: Store,
+    *,
+    events: Sink,
+    cancel: Cancellation,
 ) -> BuildReport:
+    """Build packages anew in `store`, with another umask and an engine that is not among `makers` if there is one."""
+
     def connect() -> Engine:
-        engine = _other_engine(original, options.engine, store)
+        engine = others() if others else _other_engine(makers, options.engine, store)
         events(Note("info", f"rebuilding with {engine.info}"))
         return engine
 
     there = replace(options, store=store.root)
-    planned = make_plan(there, list(original.tree.names), rebuild=True)
+    planned = make_plan(there, list(names), rebuild=True)
+    others = None
+    if options.builders:
+        workspace, platform = planned.tree.workspace, planned.target.build_platform
+        others = engines.connect(options, workspace, store, platform, events=events)
     before = os.umask(_OTHER_UMASK)
     try:
         return carry_out(planned, there, connect=connect, events=events, cancel=cancel)
@@ -84,32 +100,31 @@ def _rebuild(
         os.umask(before)
 
 
-def _other_engine(report: BuildReport, wanted: str, store: Store) -> Engine:
+def _other_engine(makers: Collection[str], wanted: str, store: Store) -> Engine:
     """The engine that was asked for; else one that did not make the originals; else whichever there is."""
     from pkgtool.engines import buildah, docker, select
 
     if wanted != "auto":
         return select.connect(store, wanted)
-    makers = {result.record.made_by.split(" ")[0] for result in report.results.by_step.values() if result.record}
     found: Engine | None = None
-    if "docker" not in makers:
+    if not any(maker.startswith("docker ") for maker in makers):
         found = docker.connect(store)
     return found or buildah.connect(store) or select.connect(store)
 
 
 @contextmanager
-def _elsewhere(options: RunOptions, original: BuildReport) -> Iterator[Store]:
+def elsewhere(options: RunOptions, source: Store, names: Sequence[str]) -> Iterator[Store]:
     """A store in another place that has the inputs, and what the packages stand on, but not they themselves."""
     place = Path(tempfile.mkdtemp(prefix="pkgtool-reproduce-"))
     store = Store(place / "another-store")
     try:
         with store.in_use():
-            inputs = original.store.private / "inputs"
+            inputs = source.private / "inputs"
             inputs.mkdir(parents=True, exist_ok=True)
             (store.private / "inputs").symlink_to(inputs)
-            for step in make_plan(options, list(original.tree.names), rebuild=True).plan.steps:
+            for step in make_plan(options, list(names), rebuild=True).plan.steps:
                 if step.kind is StepKind.BUILD and step.known:
-                    _copy(original.store, store, step.key, step.known)
+                    _copy(source, store, step.key, step.known)
         yield store
     finally:
         remove_tree(place)
@@ -133,11 +148,15 @@ def _compare(original: BuildReport, rebuilt: BuildReport, step: Step) -> Compari
     assert after is not None
     assert step.platform is not None
     comparison = Comparison(step.package, step.platform, before, after, None)
-    if comparison.same:
-        return comparison
-    found = compare(original.store.layout, before.manifest, rebuilt.store.layout, after.manifest)
-    place = Path(tempfile.mkdtemp(prefix=f"pkgtool-difference-{step.package.replace('/', '-')}-"))
+    return comparison if comparison.same else explained(comparison, original.store, rebuilt.store)
+
+
+def explained(comparison: Comparison, before: Store, after: Store) -> Comparison:
+    """The comparison with what differs, and the differing files of both laid out for diffoscope."""
+    original, rebuilt = comparison.original.manifest, comparison.rebuilt.manifest
+    found = compare(before.layout, original, after.layout, rebuilt)
+    place = Path(tempfile.mkdtemp(prefix=f"pkgtool-difference-{comparison.package.replace('/', '-')}-"))
     paths = {file.path for file in found.files}
-    extract_files(original.store.layout, before.manifest, paths, place / "original")
-    extract_files(rebuilt.store.layout, after.manifest, paths, place / "rebuilt")
+    extract_files(before.layout, original, paths, place / "original")
+    extract_files(after.layout, rebuilt, paths, place / "rebuilt")
     return replace(comparison, difference=found, extracted=str(place))

@@ -19,6 +19,7 @@ from pkgtool.source.git import find_top
 from pkgtool.source.state import SourceState
 from pkgtool.source.trees import WorkingTree
 from pkgtool.values import Platform
+from pkgtool.workflows import kernels
 from pkgtool.workflows.options import RunOptions
 
 
@@ -46,10 +47,20 @@ def open_tree(options: RunOptions, arguments: Sequence[str] = (), *, everything:
     paths = {part.path: None for name in chosen for part in workspace.packages[name].context}
     if options.tag.hash_path is not None:
         paths[options.tag.hash_path] = None
+        _check_hash_path(options.tag.hash_path, [workspace.packages[name] for name in names])
     sources = SourceState(Path(workspace.root), paths, revision=options.revision)
     wanted = None if everything else names
     fingerprints = compute(workspace.packages, sources.facts, names=wanted, overrides=options.tag)
     return Tree(workspace, names, sources, fingerprints)
+
+
+def _check_hash_path(path: str, packages: Sequence[Package]) -> None:
+    for package in packages:
+        if path and not f"{package.path}/".startswith(f"{path}/"):
+            raise UsageError(
+                f"--hash-path {path} is not above {package.path}",
+                hint="name the packages that it is meant for, or a directory above all of them",
+            )
 
 
 def open_workspace(options: RunOptions, arguments: Sequence[str] = ()) -> tuple[Workspace, tuple[str, ...]]:
@@ -59,7 +70,9 @@ def open_workspace(options: RunOptions, arguments: Sequence[str] = ()) -> tuple[
     also = tuple(path for path in given.values() if path is not None)
     top = find_top(root)
     prefix = f"{root.relative_to(top).as_posix()}/" if top and top != root else ""
-    workspace = load(WorkingTree(root), LoadOptions(str(root), prefix, options.overrides, also))
+    files = WorkingTree(root)
+    make = kernels.maker(root, files, options)
+    workspace = load(files, LoadOptions(str(root), prefix, options.overrides, also, tuple(given), make))
     return workspace, _names(workspace, given)
 
 

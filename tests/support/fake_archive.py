@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import lzma
 import os
+import shutil
 import subprocess
 import tempfile
 from dataclasses import dataclass, field
@@ -21,9 +22,9 @@ class SigningKey:
 
     @classmethod
     def make(cls, directory: Path, name: str = "Test Archive") -> SigningKey:
-        home = directory / f"gpg-{name.replace(' ', '-')}"
-        home.mkdir(mode=0o700)
-        key = cls(home, directory / f"{home.name}.gpg", "")
+        # Not below `directory`: the agent's socket lies here, and its path may have 107 characters.
+        home = Path(tempfile.mkdtemp(prefix="gpg-"))
+        key = cls(home, directory / f"{name.replace(' ', '-')}.gpg", "")
         key._gpg("--passphrase", "", "--quick-generate-key", f"{name} <test@example.org>", "ed25519", "sign", "never")
         listing = key._gpg("--with-colons", "--list-keys").decode()
         key.fingerprint = next(line.split(":")[9] for line in listing.splitlines() if line.startswith("fpr"))
@@ -31,7 +32,6 @@ class SigningKey:
         return key
 
     def _gpg(self, *arguments: str, content: bytes = b"") -> bytes:
-        # A directory below /tmp/pytest-… may be too long for the agent's socket, which gpg then puts elsewhere.
         command = ["gpg", "--homedir", str(self.home), "--batch", "--quiet", "--pinentry-mode", "loopback", *arguments]
         return subprocess.run(command, input=content, check=True, capture_output=True).stdout
 
@@ -43,6 +43,7 @@ class SigningKey:
 
     def stop(self) -> None:
         subprocess.run(["gpgconf", "--homedir", str(self.home), "--kill", "all"], check=False)
+        shutil.rmtree(self.home, ignore_errors=True)
 
 
 @dataclass

@@ -27,7 +27,7 @@ from pkgtool.oci.files import hash_file
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 _WHY = "resolve Debian packages"
 _URI = re.compile(r"'(?P<uri>[^']+)' (?P<file>\S+) (?P<size>\d+) SHA256:(?P<hex>[0-9a-f]{64})\Z")
-_TOLD = re.compile(r"(?:E|W|Err:\d+|N): ?(.*)")
+_TOLD = re.compile(r"(?:E|W|N|Error|Warning|Notice): ?(.*)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,14 +84,13 @@ class Apt:
         """Fetch and verify the lists; gives the state of each archive. Raises `InputError` with apt's reasons."""
         status = self._write_status("")
         done = self._run(self._architectures, status, ["apt-get", "update", "-q"], accept=(0, 100))
-        problems = _told(done)
-        if done.returncode or problems:
+        if done.returncode:
+            problems = _told(done)
+            where = ", ".join(f"{source.url} {source.suite}" for source in self._sources)
             raise InputError(
-                "the Debian archive can't be used: "
-                + ", ".join(f"{source.url} {source.suite}" for source in self._sources),
-                details=problems,
-                hint=_update_hint(problems),
+                f"the Debian archive can't be used: {where}", details=problems, hint=_update_hint(problems)
             )
+        self._check_lists()
         return tuple(self._archive(source) for source in self._sources)
 
     def install(self, arch: str, status: str, wanted: Sequence[str]) -> tuple[Candidate, ...]:
@@ -177,6 +176,17 @@ class Apt:
         }
         lines = [f'{name} "{value}";\n' for name, value in settings.items()]
         return "".join(lines) + "APT::Architectures { " + " ".join(f'"{a}";' for a in architectures) + " };\n"
+
+    def _check_lists(self) -> None:
+        """apt only remarks that a suite does not have an architecture; a lock without its updates would be wrong."""
+        there = [path.name for path in (self._directory / "lists").iterdir()]
+        for source, arch in itertools.product(self._sources, self._architectures):
+            mark = f"_dists_{source.suite.replace('/', '_')}_"
+            if not any(mark in name and name.endswith(f"_binary-{arch}_Packages") for name in there):
+                raise InputError(
+                    f"{source.url} {source.suite} has no packages for {arch}",
+                    hint=f"take {arch} out of the package's arches, or choose a suite that has it",
+                )
 
     def _archive(self, source: Source) -> Archive:
         suffix = f"_dists_{source.suite.replace('/', '_')}_InRelease"

@@ -13,6 +13,6 @@ a build step that writes to its context, or only sets a time or a mode, would ch
 copy also makes checking exact: what is hashed are the bytes the build will see.
 """
 
-from pkgtool.inputs.stage.stage import Staging, stage
+from pkgtool.inputs.stage.stage import Staging, artifacts_of, stage
 
-__all__ = ["Staging", "stage"]
+__all__ = ["Staging", "artifacts_of", "stage"]

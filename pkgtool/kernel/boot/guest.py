@@ -47,6 +47,11 @@ class Guest:
         with self._changed:
             return self._text
 
+    @property
+    def ended(self) -> bool:
+        """Whether the guest has switched itself off."""
+        return self._ended.is_set()
+
     def send(self, text: str) -> None:
         """Type on the console."""
         self._console.sendall(text.encode())

@@ -6,7 +6,7 @@ import base64
 import gzip
 import json
 from collections.abc import Iterable, Sequence
-from typing import IO, Any
+from typing import IO, Any, cast
 
 from pkgtool.errors import StoreError
 from pkgtool.oci import files
@@ -50,8 +50,9 @@ def open_layer(layout: Layout, layer: Layer) -> IO[bytes]:
     stream = layout.open(layer.descriptor.digest)
     if layer.descriptor.media_type == LAYER_TAR:
         return stream
-    unpacked: IO[bytes] = igzip.GzipFile(fileobj=stream)  # type: ignore[assignment, no-untyped-call]
-    return unpacked
+    unpacked = igzip.GzipFile(fileobj=stream)  # type: ignore[no-untyped-call]
+    unpacked.myfileobj = stream  # type: ignore[assignment]  # so that closing it closes the file too
+    return cast("IO[bytes]", unpacked)
 
 
 def _dump(path: str, entry: Entry) -> str:

@@ -20,15 +20,20 @@ _ZSTD = b"\x28\xb5\x2f\xfd"
 
 @dataclass(frozen=True, slots=True)
 class ProductLayer:
-    """One uncompressed layer: a part of a file."""
+    """One layer: a part of a file. `unpacked` is where a compressed one is unpacked to, once it is looked into."""
 
     diff_id: Digest | None
     file: Path
     offset: int = 0
     size: int | None = None
+    unpacked: Path | None = None
 
     def entries(self) -> list[tuple[str, Entry]]:
-        return read_entries(self.file, offset=self.offset, size=self.size)
+        """What is in it; the entries' contents are read from the file later. Raises `BuildError` if it is damaged."""
+        if self.unpacked is None:
+            return read_entries(self.file, offset=self.offset, size=self.size)
+        _gunzip(self.file, self.offset, self.size or 0, self.unpacked)
+        return read_entries(self.unpacked)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,21 +114,21 @@ def _layers(
                 raise BuildError("the engine compresses layers with zstd", hint="switch its exporter to gzip")
             if not magic.startswith(_GZIP):
                 yield ProductLayer(diff_id, archive, member.offset_data, member.size)
-                continue
-            plain = scratch / f"layer-{number}.tar"
-            stream.seek(member.offset_data)
-            _gunzip(stream.read, member.size, plain)
-            yield ProductLayer(diff_id, plain)
+            else:
+                # A parent's layers are never looked into, so they are not unpacked either.
+                plain = scratch / f"layer-{number}.tar"
+                yield ProductLayer(diff_id, archive, member.offset_data, member.size, plain)
 
 
-def _gunzip(read: Any, size: int, target: Path) -> None:
+def _gunzip(source: Path, offset: int, size: int, target: Path) -> None:
     from isal import isal_zlib
 
     expander = isal_zlib.decompressobj(31)
-    with target.open("wb") as file:
+    with source.open("rb") as stream, target.open("wb") as file:
+        stream.seek(offset)
         left = size
         while left:
-            chunk = read(min(left, 1 << 20))
+            chunk = stream.read(min(left, 1 << 20))
             if not chunk:
                 raise BuildError("the engine's archive ends inside a layer")
             left -= len(chunk)

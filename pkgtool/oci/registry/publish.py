@@ -135,8 +135,11 @@ class PublishedIndex:
     images: Mapping[Platform, Descriptor] = field(default_factory=dict)
 
 
-def read_index(target: Repository, tag: str) -> PublishedIndex:
-    """The images published under a tag. Raises `RegistryError` if it is something else than an index of platforms."""
+def read_index(target: Repository, tag: str | Digest) -> PublishedIndex:
+    """The images published under a tag, or in the index with a digest.
+
+    Raises `RegistryError` if it is something else than an index of platforms.
+    """
     found = target.get_manifest(tag)
     if found is None:
         return PublishedIndex()

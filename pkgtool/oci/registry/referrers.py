@@ -85,6 +85,8 @@ class Referrers:
 
     def _from_api(self, subject: Digest) -> list[Descriptor] | None:
         """The API's list, over all pages; None if the registry has no such API."""
+        if self._transport.lacks_referrers:
+            return None
         path = f"/v2/{self._name}/referrers/{subject}"
         found: list[Descriptor] = []
         for _ in range(_MAX_PAGES):
@@ -95,6 +97,8 @@ class Referrers:
             except (Refused, RepositoryUnknown):
                 return None
             if reply.status != 200:
+                # The API's own errors are JSON, and may be about this repository alone; a plain 404 is the server's.
+                self._transport.lacks_referrers = reply.status == 404 and not reply.content.lstrip().startswith(b"{")
                 return None
             what = f"the referrers of {subject} in {self._transport.address.host}/{self._name}"
             found += Index.parse(reply.content, what=what, error=WrongContent).manifests

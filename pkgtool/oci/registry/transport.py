@@ -70,6 +70,8 @@ class Transport:
             find=self._find_credential,
             insecure=settings.insecure,
         )
+        self.lacks_referrers = False
+        """Set once the registry has answered that it has no referrers API, so that it is not asked for each image."""
         self._deciding = threading.Lock()
         self._base = ""
 

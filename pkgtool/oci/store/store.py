@@ -17,6 +17,7 @@ from pkgtool.errors import StoreError
 from pkgtool.oci import files, locks
 from pkgtool.oci.store.layout import Layout
 from pkgtool.oci.store.memo import Memo, MemoRecord
+from pkgtool.oci.store.statements import Statements
 from pkgtool.values import Digest
 
 FORMAT = "1"
@@ -30,6 +31,7 @@ class Store:
         self.private = root / "pkgtool"
         self.layout = Layout(root, temporary=self.temporary, lock=self.private / "locks" / "index")
         self.memo = Memo(self.private / "memo")
+        self.statements = Statements(self.private / "statements")
         self._guard = threading.Lock()
         self._temporary: Path | None = None
         self._temporary_lock: int | None = None

@@ -22,7 +22,7 @@ CONTENT = "dev.sigstore.bundle.content"
 PREDICATE_TYPE = "dev.sigstore.bundle.predicateType"
 CREATED = "org.opencontainers.image.created"
 
-MAX_BUNDLE = 96 * 1024 * 1024
+MAX_BUNDLE = 60 * 1024 * 1024
 """Bytes: the largest statement in base64, and what stands around it."""
 _MAX_PROOFS = 32
 _STAMPS = "timestampVerificationData"

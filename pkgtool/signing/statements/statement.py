@@ -132,7 +132,7 @@ class Statement:
         return subject
 
 
-MAX_STATEMENT = 64 * 1024 * 1024
+MAX_STATEMENT = 40 * 1024 * 1024
 """Bytes. SBOMs of large images have some."""
 
 

@@ -33,6 +33,7 @@ class Kind(Enum):
     ATTESTATION = "attestation"
 
 
+_LAYER_TYPES = {Kind.SIGNATURE: classic.SIGNATURE_LAYER, Kind.ATTESTATION: classic.ATTESTATION_LAYER}
 _LISTED_TYPES = (bundle.MEDIA_TYPE, EMPTY, "")
 """How a list of referrers may name a bundle: where a registry has no such list, cosign keeps one in a tag, with the
 type of the bundle's empty configuration in place of its own."""
@@ -75,12 +76,36 @@ def bundles(
 
 def signatures(repository: Repository, digest: Digest) -> Iterator[Candidate]:
     """The classic signatures of a manifest."""
-    return _layers(repository, digest, Kind.SIGNATURE, classic.signature_tag(digest), classic.SIGNATURE_LAYER)
+    return in_tag(repository, digest, Kind.SIGNATURE, repository.get_manifest(classic.signature_tag(digest)))
 
 
 def attestations(repository: Repository, digest: Digest) -> Iterator[Candidate]:
     """The classic attestations of a manifest."""
-    return _layers(repository, digest, Kind.ATTESTATION, classic.attestation_tag(digest), classic.ATTESTATION_LAYER)
+    return in_tag(repository, digest, Kind.ATTESTATION, repository.get_manifest(classic.attestation_tag(digest)))
+
+
+def in_tag(
+    repository: Repository, digest: Digest, kind: Kind, got: tuple[Descriptor, bytes] | None
+) -> Iterator[Candidate]:
+    """The layers of a `.sig` or `.att` that was read."""
+    if got is None:
+        return
+    descriptor, content = got
+    what = f"the manifest with the classic {kind.value}s of {digest.short}"
+    try:
+        manifest = Manifest.parse(_honest(content, descriptor.digest), what=what, error=VerificationError)
+    except VerificationError as malformed:
+        yield Candidate(digest, kind, descriptor.digest, problem=malformed.message)
+        return
+    if len(manifest.layers) > MAX_CANDIDATES:
+        raise _too_many(repository, digest, len(manifest.layers))
+    usual = classic.SimpleSigning(str(digest), repository.name, {}).encode() if kind is Kind.SIGNATURE else b""
+    for layer in manifest.layers:
+        if usual and layer.media_type == classic.SIGNATURE_LAYER and layer.digest == Digest.of(usual):
+            # What a signature without annotations is over is known, so it need not be fetched.
+            yield Candidate(digest, kind, layer.digest, usual, layer.annotations)
+        else:
+            yield _guarded(digest, kind, layer, partial(_layer, repository, layer, _LAYER_TYPES[kind], what))
 
 
 def _bundle(repository: Repository, digest: Digest, referrer: Digest) -> bytes:
@@ -101,25 +126,9 @@ def _bundle(repository: Repository, digest: Digest, referrer: Digest) -> bytes:
     return _read(repository, layer)
 
 
-def _layers(repository: Repository, digest: Digest, kind: Kind, tag: str, layer_type: str) -> Iterator[Candidate]:
-    got = repository.get_manifest(tag)
-    if got is None:
-        return
-    descriptor, content = got
-    try:
-        manifest = Manifest.parse(_honest(content, descriptor.digest), what=f"the tag {tag}", error=VerificationError)
-    except VerificationError as malformed:
-        yield Candidate(digest, kind, descriptor.digest, problem=malformed.message)
-        return
-    if len(manifest.layers) > MAX_CANDIDATES:
-        raise _too_many(repository, digest, len(manifest.layers))
-    for layer in manifest.layers:
-        yield _guarded(digest, kind, layer, partial(_layer, repository, layer, tag, layer_type))
-
-
-def _layer(repository: Repository, layer: Descriptor, tag: str, layer_type: str) -> bytes:
+def _layer(repository: Repository, layer: Descriptor, layer_type: str, what: str) -> bytes:
     if layer.media_type != layer_type:
-        raise VerificationError(f"a layer of {tag} is {layer.media_type!r} and not {layer_type}")
+        raise VerificationError(f"a layer of {what} is {layer.media_type!r} and not {layer_type}")
     return _read(repository, layer)
 
 

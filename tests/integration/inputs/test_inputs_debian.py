@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,14 +12,17 @@ import pytest
 
 from pkgtool.errors import InputError, PkgtoolError, ToolMissing, UsageError
 from pkgtool.events import Event, Note
-from pkgtool.inputs.contents import artifacts_of
+from pkgtool.inputs.artifact import Artifact
 from pkgtool.inputs.fetch import Fetcher
+from pkgtool.inputs.go_source import GoProxies
 from pkgtool.inputs.lock import Lock
 from pkgtool.inputs.lock_diff import changes, render
 from pkgtool.inputs.lock_reader import parse_lock
 from pkgtool.inputs.lock_writer import format_lock
+from pkgtool.inputs.mirrors import Mirrors
 from pkgtool.inputs.request import Parents, request_of, staleness
 from pkgtool.inputs.resolve import NOTHING, Resolver, Target
+from pkgtool.inputs.stage import Staging, artifacts_of
 from pkgtool.inputs.transfer import Limits
 from pkgtool.model import DebianInput, Inputs, Package, Rootfs, TreeSettings
 from pkgtool.oci.store import Store
@@ -29,6 +32,12 @@ from tests.support.faulty_server import FaultyServer
 
 AMD64 = (Platform.parse("linux/amd64"),)
 BOTH = (*AMD64, Platform.parse("linux/arm64"))
+
+
+def artifacts(name: str, lock: Lock, settings: TreeSettings, proxies: str = "") -> list[Artifact]:
+    """All that a lock pins, for all its architectures."""
+    archs = lock.debian.request.architectures if lock.debian else ()
+    return artifacts_of(Staging(name, lock, archs, 0), settings, proxies=GoProxies(proxies))
 
 
 def package(name: str, *names: str, rootfs: Rootfs | None = None, platforms: tuple[Platform, ...] = AMD64) -> Package:
@@ -130,7 +139,7 @@ def test_what_is_locked_can_be_fetched(bench: Bench) -> None:
     bench.publish()
     lock = bench.lock(package("x", "a+b"))
     with Fetcher(bench.store) as fetcher:
-        [artifact] = fetcher.fetch(artifacts_of("x", lock, bench.settings))
+        [artifact] = fetcher.fetch(artifacts("x", lock, bench.settings))
     assert bench.store.input_path(artifact.digest).exists()
 
 
@@ -203,7 +212,7 @@ def test_security_updates_come_from_their_own_archive(
     assert lock.debian
     assert lock.debian.debs[0].archive == "debian-security"
     assert lock.date == datetime(2026, 9, 13, tzinfo=UTC)
-    [artifact] = artifacts_of("x", lock, bench.settings)
+    [artifact] = artifacts("x", lock, bench.settings)
     assert artifact.urls[0].startswith(mirror.url)
 
 
@@ -296,7 +305,7 @@ def test_what_stays_is_looked_for_in_its_own_snapshot(bench: Bench) -> None:
     old = two_packages(bench)
     new = bench.lock(package("x", "one", "two"), previous=old, update=frozenset({"one"}))
     settings = TreeSettings(debian_mirror="http://m", debian_snapshot="http://s/archive/debian")
-    urls = {artifact.name: artifact.urls for artifact in artifacts_of("x", new, settings)}
+    urls = {artifact.name: artifact.urls for artifact in artifacts("x", new, settings)}
     assert urls["one"] == (
         "http://m/pool/main/o/one/one_2.0_all.deb",
         "http://s/archive/debian/20260914T000000Z/pool/main/o/one/one_2.0_all.deb",
@@ -501,6 +510,30 @@ def test_a_mirror_without_the_suite(bench: Bench) -> None:
     assert any("does not have a Release file" in line for line in error.details)
     assert error.hint is not None
     assert error.hint.startswith("check the address")
+
+
+def test_an_architecture_that_the_suite_does_not_have(bench: Bench) -> None:
+    bench.archive.add("tool")
+    bench.server.files = bench.archive.publish(architectures=("amd64",))
+    with pytest.raises(InputError) as caught:
+        bench.lock(package("x", "tool", platforms=BOTH))
+    assert caught.value.message == f"{bench.server.url} trixie has no packages for arm64"
+    assert caught.value.hint == "take arm64 out of the package's arches, or choose a suite that has it"
+
+
+def test_a_closed_network_has_its_own_mirror(bench: Bench) -> None:
+    bench.archive.add("tool")
+    bench.publish()
+    bench.settings = replace(bench.settings, debian_mirror="http://closed.example/debian")
+    rules = Mirrors((("http://closed.example/debian", bench.server.url),))
+    wanted = package("x", "tool")
+    with (
+        Fetcher(bench.store, mirrors=rules) as fetcher,
+        Resolver(fetcher, bench.settings, keyring=str(bench.archive.key.keyring)) as resolver,
+    ):
+        lock = resolver.resolve(Target(wanted, Path(), (), wanted.platforms), previous=None)
+        assert "127.0.0.1" not in format_lock(lock), "a lock does not say whose mirror it was made with"
+        assert len(fetcher.fetch(artifacts("x", lock, bench.settings))) == 1
 
 
 def test_a_missing_keyring(bench: Bench, tmp_path: Path) -> None:

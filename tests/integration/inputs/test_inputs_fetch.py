@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import threading
 import time
 from pathlib import Path
 
@@ -343,14 +342,19 @@ def test_damage_in_the_store_is_found_named_and_repaired(store: Store, served: A
 def test_cancelling_wakes_a_transfer_and_keeps_what_came(store: Store, served: Artifact, server: FaultyServer) -> None:
     server.faults["/thing"] = ["slow…"]
     cancel = Cancellation()
-    limits = Limits(silence=30, speed_window=30)
-    timer = threading.Timer(0.4, cancel.request)
-    timer.start()
+
+    def cancel_when_bytes_come(event: Event) -> None:
+        if isinstance(event, StepProgress) and event.done:
+            cancel.request()
+
     started = time.monotonic()
-    with pytest.raises(Interrupted):
-        fetch(store, served, limits=limits, cancel=cancel)
-    assert time.monotonic() - started < 5
-    timer.join()
+    limits = Limits(silence=30, speed_window=30)
+    with (
+        Fetcher(store, limits=limits, cancel=cancel, events=cancel_when_bytes_come) as fetcher,
+        pytest.raises(Interrupted),
+    ):
+        fetcher.fetch([served])
+    assert time.monotonic() - started < 10
     [partial] = kept(store)
     assert partial.parent.name == "partial"
     assert BODY.startswith(partial.read_bytes())

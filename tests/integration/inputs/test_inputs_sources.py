@@ -10,15 +10,18 @@ import lzma
 import os
 import subprocess
 import tarfile
+import threading
+import time
 import zipfile
 from pathlib import Path
 
 import pytest
 
 from pkgtool import process
-from pkgtool.errors import ConfigError, InputError, PkgtoolError, Problems
+from pkgtool.cancel import Cancellation
+from pkgtool.errors import ConfigError, InputError, Interrupted, PkgtoolError, Problems
 from pkgtool.events import Event, Note
-from pkgtool.inputs.contents import artifacts_of
+from pkgtool.inputs.artifact import Artifact
 from pkgtool.inputs.fetch import Fetcher
 from pkgtool.inputs.go_source import GoProxies
 from pkgtool.inputs.go_sum import escaped, hash_mod, hash_zip
@@ -27,7 +30,7 @@ from pkgtool.inputs.lock_reader import parse_lock
 from pkgtool.inputs.lock_writer import format_lock
 from pkgtool.inputs.names import date
 from pkgtool.inputs.resolve import NOTHING, Resolver, Target
-from pkgtool.inputs.stage import Staging, stage
+from pkgtool.inputs.stage import Staging, artifacts_of, stage
 from pkgtool.inputs.transfer import Limits
 from pkgtool.model import DebianInput, FileInput, GitInput, GoInput, Inputs, Package, TreeSettings
 from pkgtool.oci.store import Store
@@ -37,6 +40,12 @@ from tests.support.faulty_server import FaultyServer
 
 QUICK = Limits(attempts=2, silence=5, first_wait=0.01)
 SETTINGS = TreeSettings(debian_snapshot="", debian_security_mirror="")
+
+
+def artifacts(name: str, lock: Lock, settings: TreeSettings, proxies: str = "") -> list[Artifact]:
+    """All that a lock pins, for all its architectures."""
+    archs = lock.debian.request.architectures if lock.debian else ()
+    return artifacts_of(Staging(name, lock, archs, 0), settings, proxies=GoProxies(proxies))
 
 
 @pytest.fixture
@@ -318,7 +327,7 @@ def test_a_commit_that_is_gone_names_the_command(store: Store, repository: Path,
     git(repository, "reflog", "expire", "--expire=now", "--all")
     git(repository, "gc", "--prune=now", "--quiet")
     with Fetcher(store, limits=QUICK) as fetcher, pytest.raises(InputError) as caught:
-        fetcher.fetch(artifacts_of("pkg/x", found, SETTINGS))
+        fetcher.fetch(artifacts("pkg/x", found, SETTINGS))
     assert caught.value.hint is not None
     assert "pkgtool lock --update src pkg/x" in caught.value.hint
 
@@ -331,6 +340,20 @@ def test_sha256_repositories(store: Store, tmp_path: Path, directory: Path) -> N
     git(path, "add", "--all")
     git(path, "commit", "--quiet", "--message", "one")
     assert len(lock(store, from_repository(path, "main"), directory).git[0].commit) == 64
+
+
+def test_cancelling_ends_git(store: Store, server: FaultyServer) -> None:
+    path = "/silent.git/info/refs?service=git-upload-pack"
+    server.faults[path] = ["silent…"]
+    cancel = Cancellation()
+    timer = threading.Timer(1.0, cancel.request)
+    timer.start()
+    started = time.monotonic()
+    with Fetcher(store, limits=QUICK, cancel=cancel) as fetcher, pytest.raises(Interrupted):
+        fetcher.learn("silent", [f"git+{server.url}/silent.git#{'1' * 40}"])
+    assert time.monotonic() - started < 10
+    assert server.requests[path] == 1
+    timer.join()
 
 
 # -- Go -------------------------------------------------------------------------------------------------
@@ -411,6 +434,45 @@ def test_a_module_that_no_proxy_has(store: Store, proxy: FaultyServer, directory
     assert error.details == (f"{proxy.url}/example.org/!lib/@v/v1.2.3.zip: answered 404 Not Found",)
     assert error.hint == "check GOPROXY, and that go.sum is of this module ('go mod tidy')"
     assert refused(store, GO, directory, proxies="off").message.endswith("GOPROXY names no place")
+
+
+def test_modules_from_their_origin(
+    store: Store, directory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    origin = tmp_path / "origin"
+    origin.mkdir()
+    git(origin, "init", "--quiet")
+    (origin / "go.mod").write_text("module example.org/lib.git\n\ngo 1.19\n")
+    (origin / "code.go").write_text("package lib\n")
+    git(origin, "add", "--all")
+    git(origin, "commit", "--quiet", "--message", "one")
+    git(origin, "tag", "v1.0.0")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / ".gitconfig").write_text(f'[url "{origin.as_uri()}"]\n\tinsteadOf = https://example.org/lib\n')
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name in ("go.mod", "code.go"):
+            archive.writestr(f"example.org/lib.git@v1.0.0/{name}", (origin / name).read_bytes())
+    files = {"v1.0.0.mod": (origin / "go.mod").read_bytes(), "v1.0.0.zip": buffer.getvalue()}
+    (directory / "go.sum").write_text(sums("example.org/lib.git", "v1.0.0", files, tmp_path))
+    found = lock(store, GO, directory, proxies="direct")
+    assert found.go
+    [module] = found.go.modules
+    assert module.zip is not None
+    store.input_path(module.zip.digest).unlink()
+    with Fetcher(store, limits=QUICK) as fetcher:
+        fetcher.fetch(artifacts("x", found, SETTINGS, "direct"))
+
+
+def test_an_origin_without_the_module(
+    store: Store, directory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / ".gitconfig").write_text('[url "file:///none/"]\n\tinsteadOf = https://example.org/\n')
+    (directory / "go.sum").write_text("example.org/lib.git v1.0.0 h1:x=\nexample.org/lib.git v1.0.0/go.mod h1:y=\n")
+    error = refused(store, GO, directory, proxies="direct")
+    assert error.details[0].startswith("go+direct:example.org/lib.git@v1.0.0?")
+    assert "the go command failed: " in error.details[0]
 
 
 def test_a_wrong_go_sum_is_located(store: Store, directory: Path) -> None:
@@ -535,7 +597,7 @@ def test_damage_in_the_store_is_repaired_while_staging(
 ) -> None:
     expected, _ = laid_out(store, everything, tmp_path / "one")
     found, settings, proxies = everything
-    for artifact in artifacts_of("pkg/x", found, settings, proxies=GoProxies(proxies)):
+    for artifact in artifacts("pkg/x", found, settings, proxies):
         path = store.input_path(artifact.digest)
         if path.exists():
             path.write_bytes(bytes(artifact.size))

@@ -70,6 +70,14 @@ def test_signatures_of_another_kernel_are_refused(tmp_path, unsigned, identity):
     assert caught.value.details == (f"no signature for {missing}", "no module for lib/other.ko")
 
 
+def test_a_damaged_signature_is_refused_by_name(tmp_path, unsigned, identity):
+    signatures = dict(modsign.sign_archive(unsigned, tmp_path / "signed.tar", identity).signatures)
+    damaged = sorted(signatures)[3]
+    signatures[damaged] = signatures[damaged][:-1]
+    with pytest.raises(KernelError, match=f"{damaged}: the signature is damaged: cut off"):
+        modsign.attach_signatures(unsigned, tmp_path / "again.tar", signatures)
+
+
 def test_a_build_that_signed_by_itself_is_noticed(tmp_path, unsigned, identity):
     modsign.sign_archive(unsigned, tmp_path / "signed.tar", identity)
     with pytest.raises(KernelError, match="already has a signature"):

@@ -363,7 +363,7 @@ def test_two_signatures_in_one_envelope(repository, decide) -> None:
 def test_a_registry_that_lies_about_digests(repository, decide) -> None:
     from pkgtool.errors import VerificationError
 
-    sign_all(repository, "v1")
+    sign_all(repository, "v1", annotations={"a": "b"})  # without any, a payload is known and not fetched
     index = index_of(repository)
     other = push_image(repository, "other", "evil")
     repository.lies[index.digest] = repository.manifests[other.digest][1]

@@ -1,0 +1,111 @@
+"""How a Docker engine is reached: by the environment, by an address, by a context's name (the docker SDK connects)."""
+
+from __future__ import annotations
+
+import os
+import socket
+from typing import Any
+
+from pkgtool.engines.interface import EngineLost
+from pkgtool.errors import EngineError
+from pkgtool.nodes import Endpoint, Trust
+
+PROBE_SECONDS = 5
+# A machine that loses its power never says goodbye: after a minute without an answer the kernel ends the connection.
+_NOTICE_SILENCE = [
+    (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),
+    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 20),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 10),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 4),
+    (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 60_000),
+]
+
+
+def open_client(where: dict[str, Any]) -> Any:
+    """A client of an engine that answers. Raises what `unreachable` lists."""
+    import docker
+
+    given: dict[str, Any] = {**where, "version": "auto", "timeout": PROBE_SECONDS}
+    if str(where.get("base_url", "")).startswith("ssh://"):
+        # The SDK's own ssh needs one more library and asks questions; the program is what people have set up.
+        given["use_ssh_client"] = True
+    client: Any = docker.APIClient(**given)
+    if client.base_url.startswith(("http://", "https://")) and "localunixsocket" not in client.base_url:
+        client.get_adapter(client.base_url).poolmanager.connection_pool_kw["socket_options"] = _NOTICE_SILENCE
+    return client
+
+
+def unreachable() -> tuple[type[Exception], ...]:
+    """What the SDK raises if no engine answers."""
+    import docker.errors
+    import requests
+
+    return (docker.errors.DockerException, requests.RequestException, OSError)
+
+
+def from_environment() -> dict[str, Any]:
+    """DOCKER_HOST, else the current context, else the usual socket."""
+    if os.environ.get("DOCKER_HOST"):
+        from docker.utils import kwargs_from_env
+
+        return dict(kwargs_from_env())
+    from docker.context import ContextAPI
+
+    return _of_context(ContextAPI.get_current_context()) or {"base_url": "unix:///var/run/docker.sock"}
+
+
+def from_endpoint(endpoint: Endpoint, trust: Trust) -> dict[str, Any]:
+    """A docker+…:// or docker-context:// address. Raises `EngineError` for an unknown context or unusable TLS files."""
+    if endpoint.scheme == "docker-context":
+        from docker.context import ContextAPI
+
+        found = _of_context(ContextAPI.get_context(endpoint.host))
+        if not found:
+            raise EngineError(f"there is no Docker context {endpoint.host!r}", hint="docker context ls")
+        return found
+    url = str(endpoint).removeprefix("docker+")
+    return {"base_url": url, "tls": _tls(trust)} if endpoint.encrypted else {"base_url": url}
+
+
+def lost(endpoint: Endpoint, problem: Exception) -> EngineError:
+    """What it means that no engine answers: a certificate that was refused, or nobody there."""
+    text = str(problem)
+    if "certificate" in text.lower():
+        return EngineError(
+            f"{endpoint}: the certificates don't fit: {_innermost(problem)}",
+            hint="'ca' must have signed the engine's certificate, and the engine's --tlscacert must have signed 'cert'",
+        )
+    return EngineLost(f"{endpoint} does not answer: {_innermost(problem)}")
+
+
+def _of_context(context: Any) -> dict[str, Any] | None:
+    if context and context.Host:
+        return {"base_url": context.Host, "tls": context.TLSConfig or False}
+    return None
+
+
+def _tls(trust: Trust) -> Any:
+    from docker.errors import TLSParameterError
+    from docker.tls import TLSConfig
+
+    if not trust.ca:
+        raise EngineError(
+            "a docker+tcp:// engine needs the certificate authority that signed its certificate",
+            hint="name it: 'ca: FILE' in pkgtool.yml or ?ca=FILE in --builder; ?tls=off for a network that is trusted",
+        )
+    pair = (trust.certificate, trust.key or trust.certificate) if trust.certificate else None
+    try:
+        return TLSConfig(client_cert=pair, ca_cert=trust.ca, verify=True)
+    except TLSParameterError as problem:
+        raise EngineError(f"the TLS files of a docker+tcp:// engine can't be used: {trust}") from problem
+
+
+def _innermost(problem: BaseException) -> str:
+    """The reason at the bottom of a chain of wrapped errors."""
+    seen: BaseException = problem
+    while True:
+        inner = next((a for a in seen.args if isinstance(a, BaseException)), None) or getattr(seen, "reason", None)
+        if not isinstance(inner, BaseException):
+            return str(getattr(seen, "verify_message", "") or getattr(seen, "strerror", "") or seen)
+        seen = inner

@@ -1,0 +1,33 @@
+"""What is known about the images of a store beside the images: one folder a manifest, plain files in it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pkgtool.oci import files
+from pkgtool.values import Digest
+
+PROVENANCE = "provenance.json"
+"""The in-toto statement about how the image was made, as it will be signed."""
+INVENTORY = "inventory.json"
+"""What the image is made of; both forms of its SBOM are written from it."""
+
+
+class Statements:
+    """Files about manifests, by the manifest's digest."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def path(self, manifest: Digest, name: str) -> Path:
+        return self._root / manifest.hex[:2] / manifest.hex / name
+
+    def read(self, manifest: Digest, name: str) -> bytes | None:
+        """A file's content, or None if nothing is known."""
+        try:
+            return self.path(manifest, name).read_bytes()
+        except OSError:
+            return None
+
+    def write(self, manifest: Digest, name: str, content: bytes) -> None:
+        files.write_atomic(self.path(manifest, name), content)

@@ -1,0 +1,129 @@
+"""A release, signed: the release file's bundle, and its steps as in-toto links with the layout that they follow."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from pkgtool.errors import UsageError
+from pkgtool.oci import files
+from pkgtool.oci.registry.repository import Registry
+from pkgtool.release import Release
+from pkgtool.signing.attestor import Attestor
+from pkgtool.signing.intoto.layout import Functionaries, write_layout
+from pkgtool.signing.intoto.steps import IMAGE, INPUTS, SIGNATURE, SOURCE, Record, Step, write_link
+from pkgtool.signing.keys import Signer, open_public_key, open_signer, secret_source
+from pkgtool.signing.public_key import PublicKey
+from pkgtool.signing.statements.claims import Release as ReleaseFacts
+from pkgtool.signing.statements.claims import ReleasedPackage, release
+from pkgtool.signing.statements.statement import SIGN
+from pkgtool.signing.verify import bundles
+from pkgtool.values import Digest
+from pkgtool.workflows.attestors import SigningOptions
+from pkgtool.workflows.tree import Tree
+from pkgtool.workflows.verify import BUNDLE_SUFFIX
+
+LAYOUT_FILE = "root.layout"
+LAYOUT_DAYS = 365
+_NOTHING = Digest.of(b"")
+"""What a package without inputs takes in."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """How to record a release: into which directory, and who else may do which step (files of public keys)."""
+
+    directory: Path
+    functionaries: Mapping[Step, tuple[Path, ...]] = field(default_factory=dict)
+
+
+def sign_release(found: Release, file: Path, source: str, attestor: Attestor) -> Path:
+    """Write the bundle with the signed statement of a release beside its file; gives the bundle's path."""
+    facts = ReleaseFacts(
+        name=found.name,
+        source=source,
+        commit=found.commit,
+        packages=tuple(
+            ReleasedPackage(
+                p.repository, p.tag, p.index.digest, {image.platform: image.digest for image in p.images}, p.size
+            )
+            for p in found.packages
+        ),
+        file=Digest.of(found.encode()),
+        file_name=file.name,
+    )
+    bundle = file.with_name(file.name + BUNDLE_SUFFIX)
+    files.write_atomic(bundle, attestor.attest(release(facts).encode()).encode())
+    return bundle
+
+
+def record_release(
+    found: Release, file: Path, tree: Tree, registry: Registry, signing: SigningOptions, recording: Recording
+) -> list[Path]:
+    """Write the links of all steps and the layout, signed with the key; gives their paths.
+
+    Raises `UsageError` without a key of one's own (links know no identities), `SigningError`.
+    """
+    if not signing.key:
+        raise UsageError("in-toto links are signed with a key", hint="--key FILE; a release can be signed with both")
+    signer = open_signer(signing.key, secret_source(file=signing.password_file))
+    recording.directory.mkdir(parents=True, exist_ok=True)
+    written = [
+        write_link(record, signer, recording.directory) for record in _records(found, file, tree, registry, signer)
+    ]
+    layout = recording.directory / LAYOUT_FILE
+    write_layout(
+        layout,
+        {step: _functionaries(step, signer, recording) for step in Step},
+        [signer],
+        release_file=file.name,
+        expires=datetime.now(UTC) + timedelta(days=LAYOUT_DAYS),
+        readme=f"Release {found.name} of commit {found.commit}",
+    )
+    return [*written, layout]
+
+
+def _functionaries(step: Step, signer: Signer, recording: Recording) -> Functionaries:
+    others = [open_public_key(str(path)) for path in recording.functionaries.get(step, ())]
+    keys: dict[PublicKey, None] = dict.fromkeys([*others] or [signer.public_key])
+    return Functionaries(tuple(keys))
+
+
+def _records(found: Release, file: Path, tree: Tree, registry: Registry, signer: Signer) -> list[Record]:
+    """What each step took and gave, by name and digest."""
+    sources, inputs, images, signatures = {}, {}, {}, {}
+    for package in found.packages:
+        sources[f"{SOURCE}/{package.name}"] = tree.fingerprints[package.name].digest
+        inputs[f"{INPUTS}/{package.name}"] = _lock_digest(tree, package.name)
+        images[f"{IMAGE}/{package.name}"] = package.index.digest
+        signatures[f"{SIGNATURE}/{package.name}"] = _signature(
+            registry, package.repository, package.index.digest, signer
+        )
+    return [
+        Record(Step.SOURCE, products=sources),
+        Record(Step.LOCK, materials=sources, products=inputs),
+        Record(Step.BUILD, materials={**sources, **inputs}, products=images),
+        Record(Step.SIGN, materials=images, products=signatures),
+        Record(Step.PUSH, materials={**images, **signatures}, products={file.name: Digest.of(found.encode())}),
+    ]
+
+
+def _lock_digest(tree: Tree, name: str) -> Digest:
+    package = tree.package(name)
+    path = Path(tree.workspace.root) / package.lock_path
+    return Digest.of(path.read_bytes()) if package.inputs and path.is_file() else _NOTHING
+
+
+def _signature(registry: Registry, repository: str, index: Digest, signer: Signer) -> Digest:
+    """The bundle with this key's signature over an index. Raises `UsageError` if it was not signed with the key."""
+    from pkgtool.signing.verify.evidence import Trust
+
+    found = bundles(registry.repository(repository), index, Trust((signer.public_key,)), predicate_types=(SIGN,))
+    sources = [piece.source for piece in found.evidence if piece.source]
+    if not sources:
+        raise UsageError(
+            f"{repository}@{index.short}… is not signed with this key", hint="pkgtool sign with the same --key first"
+        )
+    return min(sources)

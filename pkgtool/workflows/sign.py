@@ -1,0 +1,105 @@
+"""Sign what is published: the tree's packages, or any image by reference."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from pkgtool.actions.sign import SignAction
+from pkgtool.actions.site import Site
+from pkgtool.cancel import Cancellation
+from pkgtool.errors import PkgtoolError, UsageError
+from pkgtool.events import Note, Sink
+from pkgtool.executor import Action
+from pkgtool.model import Workspace
+from pkgtool.oci.registry.repository import RegistryRepository
+from pkgtool.plan import StepKind, plan_sign
+from pkgtool.signing import publish
+from pkgtool.signing.attestor import Attestor
+from pkgtool.values import Digest, ImageRef
+from pkgtool.workflows.attestors import SigningOptions, open_attestor
+from pkgtool.workflows.options import RunOptions
+from pkgtool.workflows.planned import BuildReport, carry_out, make_plan
+from pkgtool.workflows.registries import open_registry, require_registry
+from pkgtool.workflows.tree import open_workspace, target_platforms
+
+
+@dataclass(frozen=True, slots=True)
+class SignedImage:
+    """An image that was signed by its reference: how many signatures are on it, and how many of them are new."""
+
+    reference: str
+    digest: Digest
+    signatures: int
+    new: int
+
+
+def sign_packages(
+    options: RunOptions,
+    signing: SigningOptions,
+    packages: Sequence[str],
+    *,
+    events: Sink,
+    cancel: Cancellation,
+) -> BuildReport:
+    """Sign what the current tags of packages name in the registry, and attach the statements that the store has."""
+    planned = make_plan(
+        options,
+        packages,
+        platforms=lambda tree: target_platforms(options, tree.workspace, all_by_default=True),
+    )
+    tree = planned.tree
+    attestor = open_attestor(signing, tree.workspace)
+    name = require_registry(options, tree.workspace, [tree.fingerprints[n] for n in tree.names])
+    events(Note("info", f"signing with {attestor.name}"))
+    with open_registry(name, tree.workspace, planned.store, events=events, cancel=cancel) as registry:
+
+        def actions(site: Site) -> Mapping[StepKind, Action]:
+            return {StepKind.SIGN: SignAction(site, registry, attestor, signing.annotations)}
+
+        plan = plan_sign(tree.names, tree.fingerprints)
+        return carry_out(replace(planned, plan=plan), options, actions=actions, events=events, cancel=cancel)
+
+
+def sign_references(
+    options: RunOptions,
+    signing: SigningOptions,
+    references: Sequence[ImageRef],
+    *,
+    events: Sink,
+    cancel: Cancellation,
+) -> list[SignedImage]:
+    """Sign images by reference (`host/repository:tag` or `…@digest`): the index and every manifest in it."""
+    workspace = workspace_or_none(options)
+    attestor = open_attestor(signing, workspace)
+    events(Note("info", f"signing with {attestor.name}"))
+    return [_sign(workspace, reference, attestor, signing, events, cancel) for reference in references]
+
+
+def _sign(
+    workspace: Workspace | None,
+    reference: ImageRef,
+    attestor: Attestor,
+    signing: SigningOptions,
+    events: Sink,
+    cancel: Cancellation,
+) -> SignedImage:
+    if not reference.host:
+        raise UsageError(f"{reference} names no registry", hint="write it as HOST/REPOSITORY:TAG")
+    with open_registry(reference.host, workspace, None, events=events, cancel=cancel) as registry:
+        repository: RegistryRepository = registry.repository(reference.repository)
+        subjects = publish.targets(repository, reference.digest or reference.tag or "latest")
+        made = [
+            each
+            for subject in subjects
+            for each in publish.sign(repository, subject, attestor, annotations=signing.annotations)
+        ]
+    return SignedImage(str(reference), subjects[0].digest, len(made), sum(each.new for each in made))
+
+
+def workspace_or_none(options: RunOptions) -> Workspace | None:
+    """The tree that the current directory lies in, if there is a readable one: it only adds settings."""
+    try:
+        return open_workspace(options)[0]
+    except PkgtoolError:
+        return None

@@ -1,0 +1,89 @@
+"""Show what is known of images in the store: their SBOMs and provenance."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pkgtool.actions.sign import created, inventory_of, sbom_subject
+from pkgtool.errors import StoreError
+from pkgtool.oci.documents import Descriptor
+from pkgtool.oci.store.statements import PROVENANCE
+from pkgtool.plan.planner import remembered_manifests
+from pkgtool.sbom import cyclonedx, spdx
+from pkgtool.sbom.model import Inventory
+from pkgtool.values import Platform
+from pkgtool.workflows.options import RunOptions
+from pkgtool.workflows.planned import Planned, make_plan
+from pkgtool.workflows.tree import target_platforms
+
+WRITERS = {"spdx": spdx.document, "cyclonedx": cyclonedx.document}
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """A document about one package's image for one platform."""
+
+    package: str
+    platform: Platform
+    document: Mapping[str, Any]
+
+
+def sboms(options: RunOptions, packages: Sequence[str], *, form: str) -> list[Described]:
+    """The SBOM of each built image, in the form `spdx` or `cyclonedx`. Raises `StoreError` for what is not built."""
+    planned = _plan(options, packages)
+    found = []
+    for name, platform, image in _images(planned, options):
+        inventory = inventory_of(planned.store, image, platform)
+        assert inventory is not None
+        found.append(Described(name, platform, WRITERS[form](_subject(planned, name, image, inventory))))
+    return found
+
+
+def provenances(options: RunOptions, packages: Sequence[str]) -> list[Described]:
+    """The provenance statement of each built image. Raises `StoreError` for what was not built here."""
+    planned = _plan(options, packages)
+    found = []
+    for name, platform, image in _images(planned, options):
+        content = planned.store.statements.read(image.digest, PROVENANCE)
+        if content is None:
+            raise StoreError(
+                f"the store does not know how {name} for {platform} was made: it was pulled",
+                hint="its provenance is attached to it in the registry: pkgtool verify",
+            )
+        found.append(Described(name, platform, json.loads(content)))
+    return found
+
+
+def _plan(options: RunOptions, packages: Sequence[str]) -> Planned:
+    return make_plan(options, packages)
+
+
+def _images(planned: Planned, options: RunOptions) -> list[tuple[str, Platform, Descriptor]]:
+    tree = planned.tree
+    wanted = target_platforms(options, tree.workspace)
+    found = []
+    for name in tree.names:
+        package = tree.package(name)
+        built = remembered_manifests(package, tree.fingerprints[name], planned.snapshot.remembered)
+        for platform in (p for p in package.platforms if p in wanted):
+            if platform not in built:
+                raise StoreError(
+                    f"{name} is not built for {platform}", hint=f"pkgtool build --platform {platform} {name}"
+                )
+            found.append((name, platform, built[platform]))
+    return found
+
+
+def _subject(planned: Planned, name: str, image: Descriptor, inventory: Inventory) -> Any:
+    package = planned.tree.package(name)
+    return sbom_subject(
+        package.repository,
+        planned.tree.fingerprints[name].reference.tag,
+        image,
+        [inventory],
+        epoch=created(planned.store, image.digest),
+        source=package.source_url,
+    )

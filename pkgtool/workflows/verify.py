@@ -1,0 +1,224 @@
+"""Verify published images by a policy: the tree's packages, any reference, a release, an exported archive."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pkgtool import __version__
+from pkgtool.cancel import Cancellation
+from pkgtool.errors import ConfigError, Location, UsageError
+from pkgtool.events import Sink
+from pkgtool.model import Workspace
+from pkgtool.oci.documents import Descriptor
+from pkgtool.oci.registry.repository import Registry
+from pkgtool.oci.repository import Repository
+from pkgtool.oci.store.archive import imported
+from pkgtool.oci.store.repository import StoreRepository
+from pkgtool.policy.decision import Decision
+from pkgtool.policy.model import Policy
+from pkgtool.policy.provenance import Expected
+from pkgtool.policy.reader import read_policy
+from pkgtool.policy.release import verify_release
+from pkgtool.policy.verify import Request, Verifier
+from pkgtool.release import Release
+from pkgtool.signing import publish
+from pkgtool.signing.statements.claims import Verification, verification_summary
+from pkgtool.values import ImageRef
+from pkgtool.workflows.attestors import SigningOptions, open_attestor
+from pkgtool.workflows.guard import POLICY_FILE, policy_path
+from pkgtool.workflows.options import RunOptions
+from pkgtool.workflows.registries import open_registry, require_registry
+from pkgtool.workflows.sign import workspace_or_none
+from pkgtool.workflows.tree import find_root, open_tree
+
+BUNDLE_SUFFIX = ".sigstore.json"
+"""What is appended to a file's name for the bundle with its signature."""
+VERIFIER = "https://pkgtool.dev/verifier/v1"
+
+Place = Callable[[str], Repository]
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyOptions:
+    """What to verify by which policy. `summary` says how to sign and attach a verification summary."""
+
+    policy: Path | None = None
+    release: Path | None = None
+    archive: Path | None = None
+    summary: SigningOptions | None = None
+    jobs: int = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """All decisions, and the policy that they follow."""
+
+    policy: Policy
+    decisions: tuple[Decision, ...]
+    release: Decision | None = None
+
+    @property
+    def accepted(self) -> bool:
+        everything = (*self.decisions, *([self.release] if self.release else ()))
+        return bool(everything) and all(decision.accepted for decision in everything)
+
+
+def verify(
+    options: RunOptions,
+    verify_options: VerifyOptions,
+    arguments: Sequence[str],
+    *,
+    events: Sink,
+    cancel: Cancellation,
+) -> Verified:
+    """Decide about everything that was asked for; nothing is raised for what is refused.
+
+    Raises `ConfigError` for the policy, `RegistryError` if a registry can't answer, `VerificationError` for what does
+    not exist.
+    """
+    workspace = workspace_or_none(options)
+    policy = read_policy(find_policy(options, workspace, verify_options.policy))
+    with ExitStack() as stack:
+        place = stack.enter_context(_place(options, verify_options, workspace, events, cancel))
+        requests, release = _requests(options, verify_options, arguments, place)
+        verifier = Verifier(policy, open_repository=lambda name: _dependency(name, place))
+        found = list(verifier.verify_all(requests, jobs=verify_options.jobs))
+        if verify_options.summary:
+            _attach_summaries(found, policy, verify_options.summary, workspace)
+    decided = _release_decision(verify_options.release, policy) if release and policy.release else None
+    return Verified(policy, tuple(decision for _, decision in found), decided)
+
+
+def find_policy(options: RunOptions, workspace: Workspace | None, given: Path | None = None) -> Path:
+    """The policy file: the one given, else pkgtool.yml's, else policy.yml at the tree's root.
+
+    Raises `ConfigError` if there is none: without a policy nothing can be accepted.
+    """
+    if given is not None:
+        return given
+    found = policy_path(workspace) if workspace else None
+    if found is None or not found.is_file():
+        raise ConfigError(
+            "there is no policy to verify by",
+            location=Location(str(found or find_root(options.directory) / POLICY_FILE)),
+            hint="write one (docs/verify.md), or name it with --policy FILE",
+        )
+    return found
+
+
+@contextmanager
+def _place(
+    options: RunOptions,
+    verify_options: VerifyOptions,
+    workspace: Workspace | None,
+    events: Sink,
+    cancel: Cancellation,
+) -> Iterator[Place]:
+    """From a name to its repository: in an exported archive, or in registries that are opened as they are named."""
+    if verify_options.archive:
+        with imported(verify_options.archive) as layout:
+            yield lambda name: StoreRepository(layout, name)
+        return
+    with ExitStack() as stack:
+        registries: dict[str, Registry] = {}
+        named: list[ImageRef] = []
+
+        def repository(name: str) -> Repository:
+            reference = ImageRef.parse(name)
+            if reference.host:
+                named.append(reference)
+            beside = named[0] if named else None
+            address = reference.host or _default_registry(options, verify_options, workspace, beside)
+            if address not in registries:
+                opened = open_registry(address, workspace, None, events=events, cancel=cancel)
+                registries[address] = stack.enter_context(opened)
+            return registries[address].repository(reference.repository)
+
+        yield repository
+
+
+def _default_registry(
+    options: RunOptions, verify_options: VerifyOptions, workspace: Workspace | None, beside: ImageRef | None
+) -> str:
+    if options.registry:
+        return options.registry
+    if beside is not None:
+        # What an image was built from lies beside it: below the same prefix of the same registry.
+        prefix = "/".join(beside.repository.split("/")[:-2])
+        return f"{beside.host}/{prefix}" if prefix else beside.host
+    if verify_options.release:
+        return Release.read(verify_options.release).registry
+    if workspace is None:
+        raise UsageError("no registry is named", hint="--registry HOST[:PORT][/PREFIX]")
+    return require_registry(options, workspace)
+
+
+def _requests(
+    options: RunOptions, verify_options: VerifyOptions, arguments: Sequence[str], place: Place
+) -> tuple[list[Request], Release | None]:
+    if verify_options.release:
+        release = Release.read(verify_options.release)
+        wanted = [p for p in release.packages if not arguments or p.name in arguments]
+        expected = [
+            Expected(
+                tag=package.tag,
+                commit=release.commit,
+                index=package.index.digest,
+                platforms=tuple((str(image.platform), image.digest) for image in package.images),
+            )
+            for package in wanted
+        ]
+        requests = [Request(place(p.repository), p.index.digest, e) for p, e in zip(wanted, expected, strict=True)]
+        return requests, release
+    references = [ImageRef.parse(a) for a in arguments if "/" in a and (":" in a or "@" in a)]
+    if references:
+        if len(references) != len(arguments):
+            raise UsageError("name either packages or references")
+        return [Request(place(r.name), r.digest or r.tag) for r in references], None
+    tree = open_tree(options, arguments)
+    found = []
+    for name in tree.names:
+        reference = tree.fingerprints[name].reference
+        found.append(Request(place(reference.name), reference.tag, Expected(tag=reference.tag)))
+    return found, None
+
+
+def _dependency(name: str, place: Place) -> Repository | None:
+    try:
+        return place(ImageRef.parse(name).name)
+    except (ValueError, UsageError):
+        return None
+
+
+def _release_decision(file: Path | None, policy: Policy) -> Decision | None:
+    if file is None:
+        return None
+    bundle = file.with_name(file.name + BUNDLE_SUFFIX)
+    bundles = [bundle.read_bytes()] if bundle.is_file() else []
+    return verify_release(str(file), file.read_bytes(), bundles, policy, datetime.now(UTC))
+
+
+def _attach_summaries(
+    found: Sequence[tuple[Request, Decision]], policy: Policy, signing: SigningOptions, workspace: Workspace | None
+) -> None:
+    """Say, signed, beside each image what was decided about it."""
+    attestor = open_attestor(signing, workspace)
+    for request, decision in found:
+        outcome = Verification(
+            resource=f"{request.repository.name}@{decision.digest}",
+            policy_uri=policy.file,
+            policy_digest=policy.digest,
+            passed=decision.accepted,
+            level=decision.level,
+            verifier=VERIFIER,
+            verifier_version=__version__,
+            at=datetime.now(UTC),
+            evidence=decision.evidence,
+        )
+        subject = request.repository.resolve(decision.digest)
+        assert isinstance(subject, Descriptor)
+        publish.attest(request.repository, subject, verification_summary(outcome, decision.digest), attestor)

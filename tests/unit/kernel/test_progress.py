@@ -1,0 +1,20 @@
+"""What a build says of itself."""
+
+from __future__ import annotations
+
+from functools import reduce
+
+from pkgtool.kernel.progress import BuildProgress, follow
+
+
+def after(*lines: str) -> str:
+    return reduce(follow, lines, BuildProgress()).text
+
+
+def test_steps_and_share():
+    assert after("==> [1/7] unpack linux.tar.xz") == "unpack linux.tar.xz (1/7)"
+    compiling = "==> [4/7] compile with gcc-12, 2 jobs, about 4 objects"
+    assert after(compiling, "  CC      init/main.o") == "compile with gcc-12, 2 jobs (4/7): 1 objects, about 25 %"
+    assert after(compiling, *["  CC [M]  a.o"] * 9).endswith("9 objects, about 99 %")
+    assert after("==> [4/7] compile", "  LD      vmlinux.o", "warning: x.o") == "compile (4/7): 1 objects"
+    assert after(compiling, "  CC      a.o", "==> [5/7] install modules") == "install modules (5/7)"
