@@ -36,7 +36,7 @@ def read_inputs(
         if file.signature and not tree.is_file(posixpath.join(directory, file.keyring or "?")):
             problem("a signature needs the keyring of its signers, a file of the package", "files", position)
     for position, module in enumerate(schema.go):
-        if not tree.is_file(posixpath.join(directory, module.path, "go.sum")):
+        if not tree.is_file(posixpath.normpath(posixpath.join(directory, module.path, "go.sum"))):
             problem(f"{posixpath.join(module.path, 'go.sum')} does not exist", "go", position, "path")
     debian = schema.debian
     return Inputs(

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from pkgtool.oci.canonical import tar_format as tar
-from pkgtool.oci.canonical.tree import WHITEOUT, Attributes, Difference, Entry, FileContent
+from pkgtool.oci.canonical.tree import WHITEOUT, Attributes, ContentReader, Difference, Entry, FileContent
 from pkgtool.oci.documents import LAYER_GZIP, Descriptor
 from pkgtool.oci.store.layout import Layout
 from pkgtool.values import Digest
@@ -51,12 +51,15 @@ def _tar(difference: Difference, epoch: int) -> Iterator[bytes]:
         marker = f"{directory}/{WHITEOUT}{name}" if directory else WHITEOUT + name
         entries[marker] = Entry(Attributes(tar.REGULAR, 0, 0, 0))
     links: dict[FileContent, str] = {}
-    for path in sorted(entries, key=lambda p: p.encode("utf-8", "surrogateescape")):
-        yield from _entry(path, entries[path], epoch, links)
+    with ContentReader() as reader:
+        for path in sorted(entries, key=lambda p: p.encode("utf-8", "surrogateescape")):
+            yield from _entry(path, entries[path], epoch, links, reader)
     yield tar.END
 
 
-def _entry(path: str, entry: Entry, epoch: int, links: dict[FileContent, str]) -> Iterator[bytes]:
+def _entry(
+    path: str, entry: Entry, epoch: int, links: dict[FileContent, str], reader: ContentReader
+) -> Iterator[bytes]:
     a = entry.attributes
     kind, size, target = a.kind, a.size, a.target
     content = entry.content if isinstance(entry.content, FileContent) else None
@@ -67,7 +70,7 @@ def _entry(path: str, entry: Entry, epoch: int, links: dict[FileContent, str]) -
     header = tar.Header(path, kind, a.mode, a.uid, a.gid, size, epoch, target, a.major, a.minor, dict(a.xattrs))
     yield tar.encode(header)
     if content is not None:
-        yield from content.chunks()
+        yield from reader.chunks(content)
         yield tar.padding(size)
 
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, Self
 
 from pkgtool.oci.canonical.tar_format import DIRECTORY, HARDLINK
 
 WHITEOUT = ".wh."
 OPAQUE = ".wh..wh..opq"
+_CHUNK = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,21 +51,37 @@ class FileContent:
         import hashlib
 
         digest = hashlib.sha256()
-        for chunk in self.chunks():
-            digest.update(chunk)
+        with ContentReader() as reader:
+            for chunk in reader.chunks(self):
+                digest.update(chunk)
         return digest.hexdigest()
 
-    def chunks(self) -> Iterator[bytes]:
-        """The bytes, a megabyte at a time."""
-        with self.file.open("rb") as stream:
-            stream.seek(self.offset)
-            left = self.size
-            while left:
-                chunk = stream.read(min(left, 1 << 20))
-                if not chunk:
-                    raise EOFError(f"{self.file} ends before its entries do")
-                left -= len(chunk)
-                yield chunk
+
+class ContentReader:
+    """Reads contents, opening each file that they are in once."""
+
+    def __init__(self) -> None:
+        self._descriptors: dict[Path, int] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        while self._descriptors:
+            os.close(self._descriptors.popitem()[1])
+
+    def chunks(self, content: FileContent) -> Iterator[bytes]:
+        """The bytes, a megabyte at a time. Raises `EOFError` if the file ends before."""
+        descriptor = self._descriptors.get(content.file)
+        if descriptor is None:
+            descriptor = self._descriptors[content.file] = os.open(content.file, os.O_RDONLY | os.O_CLOEXEC)
+        position, end = content.offset, content.offset + content.size
+        while position < end:
+            chunk = os.pread(descriptor, min(end - position, _CHUNK), position)
+            if not chunk:
+                raise EOFError(f"{content.file} ends before its entries do")
+            position += len(chunk)
+            yield chunk
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,9 +136,15 @@ class FileSystem:
                 node = self._find(directory)
                 if node:
                     node.children.pop(name.removeprefix(WHITEOUT), None)
+        directory, parent = "", self._root
         for path, entry in entries:
-            if not path.rpartition("/")[2].startswith(WHITEOUT) and path:
-                self._set(path, entry)
+            above, _, name = path.rpartition("/")
+            if name.startswith(WHITEOUT) or not path:
+                continue
+            if above != directory:  # neighbours come together, so the last one often serves
+                directory, parent = above, self._directory(above)
+            if self._set(parent, name, entry):
+                directory, parent = "", self._root
 
     def entries(self) -> dict[str, Entry]:
         """Everything that is there, by path; directories that nobody described are 0755 and root's."""
@@ -138,19 +162,24 @@ class FileSystem:
             node = node.children.get(part) if node else None
         return node
 
-    def _set(self, path: str, entry: Entry) -> None:
+    def _directory(self, path: str) -> _Node:
+        """The node of a directory, which is made one if it is none."""
         node = self._root
-        for part in path.split("/")[:-1]:
+        for part in filter(None, path.split("/")):
             node = node.children.setdefault(part, _Node())
             if node.entry and node.entry.attributes.kind != DIRECTORY:
                 node.entry = None
-        name = path.rpartition("/")[2]
+        return node
+
+    def _set(self, directory: _Node, name: str, entry: Entry) -> bool:
+        """Put an entry into a directory; whether that took away a node that was there."""
         resolved = self._resolve_hardlink(entry)
-        old = node.children.get(name)
+        old = directory.children.get(name)
         if old is None or resolved.attributes.kind != DIRECTORY:
-            node.children[name] = _Node(resolved)
-        else:
-            old.entry = resolved
+            directory.children[name] = _Node(resolved)
+            return old is not None
+        old.entry = resolved
+        return False
 
     def _resolve_hardlink(self, entry: Entry) -> Entry:
         """A hard link is the file it points at, under one more name."""
