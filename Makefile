@@ -17,6 +17,15 @@ help: ## show this help
 build: $(READY) ## set everything up and build the whole tree (or PKG=pkg/getty)
 	$(PKGTOOL) build $(PKG)
 
+.PHONY: kernels
+kernels: $(READY) ## build, sign and verify every kernel series whose source can be had
+	$(PKGTOOL) kernel build --keep-going
+
+# kernel-4.9 builds a series, kernel-4.9-debug one of its variants.
+.PHONY: kernel-%
+kernel-%: $(READY)
+	$(PKGTOOL) kernel build $*
+
 .PHONY: show-tags
 show-tags: $(READY) ## the full reference of every package
 	$(PKGTOOL) show-tag $(PKG)

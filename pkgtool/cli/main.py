@@ -24,6 +24,7 @@ COMMANDS = {
     "attest-rebuild": "rebuild what is published, and attest it if it is the same",
     "sbom": "what built packages are made of",
     "provenance": "how built packages were made",
+    "kernel": "build, sign, verify and boot Linux kernels",
     "key": "generate and show keys to sign with",
     "release": "point a release tag of every package at its index",
     "promote": "copy a release to another registry",

@@ -29,7 +29,7 @@ def refuse_development(certificate: Certificate) -> None:
     if certificate.for_development:
         raise KernelError(
             f"the modules are signed by {certificate.common_name!r}, which nobody vouches for",
-            hint="sign with a real key (`pkgtool kernel sign --key … --certificate …`), or allow it explicitly",
+            hint="sign with a real key (`pkgtool kernel sign --key … --certificate …`), or --allow-development-keys",
         )
 
 

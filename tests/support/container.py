@@ -138,7 +138,12 @@ def _bundle(image: StoredImage, rootfs: Path, host: Path, service: Service) -> d
         "mounts": [
             {"destination": "/proc", "type": "proc", "source": "proc"},
             {"destination": "/dev", "type": "tmpfs", "source": "tmpfs", "options": ["nosuid", "mode=0755"]},
-            {"destination": "/dev/pts", "type": "devpts", "source": "devpts", "options": ["newinstance", "ptmxmode=0666"]},
+            {
+                "destination": "/dev/pts",
+                "type": "devpts",
+                "source": "devpts",
+                "options": ["newinstance", "ptmxmode=0666"],
+            },
             *(_bind(str(_on_host(host, line.split(":")[0])), line.split(":")[1]) for line in binds),
             *(_bind(source, target) for source, target in service.mounts.items()),
         ],

@@ -9,6 +9,7 @@ import struct
 import subprocess
 import tarfile
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -21,15 +22,33 @@ class KeyPair:
     certificate: Path
 
 
-def openssl_key_pair(directory: Path, name: str, *arguments: str, days: int = 30) -> KeyPair:
+def openssl_key_pair(directory: Path, name: str, *arguments: str, days: int = 30, nodes: bool = True) -> KeyPair:
     """A key and certificate made by openssl, so that the judge is not our own code."""
     directory.mkdir(parents=True, exist_ok=True)
     pair = KeyPair(directory / f"{name}.key", directory / f"{name}.pem")
     subprocess.run(
-        ["openssl", "req", "-new", "-x509", "-newkey", "rsa:2048", "-nodes", "-sha256", "-days", str(days),
+        ["openssl", "req", "-new", "-x509", "-newkey", "rsa:2048", *(["-nodes"] if nodes else []), "-sha256",
+         "-days", str(days),
          "-subj", f"/O=Tests/CN={name}", "-keyout", pair.key, "-out", pair.certificate, *arguments],
         check=True, capture_output=True,
     )  # fmt: skip
+    return pair
+
+
+def expired_key_pair(directory: Path) -> KeyPair:
+    """A pair whose certificate ended in 2020 (this openssl can't be told so)."""
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import rsa
+
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "expired")])
+    builder = x509.CertificateBuilder(name, name, key.public_key(), 1, datetime(2019, 1, 1), datetime(2020, 1, 2))
+    certificate = builder.sign(key, hashes.SHA256())
+    pair = KeyPair(directory / "expired.key", directory / "expired.pem")
+    encoding, plain = serialization.Encoding.PEM, serialization.NoEncryption()
+    pair.key.write_bytes(key.private_bytes(encoding, serialization.PrivateFormat.PKCS8, plain))
+    pair.certificate.write_bytes(certificate.public_bytes(encoding))
     return pair
 
 

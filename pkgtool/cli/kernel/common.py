@@ -31,7 +31,9 @@ def kernel_name(text: str, variant: str = "") -> KernelName:
     if found is None:
         raise UsageError(f"{text!r} is not a kernel series", hint="6.1, 4.9.31 or 6.1-debug; see pkgtool kernel list")
     if variant and found.variant not in (PLAIN, variant):
-        raise UsageError(f"{text} and --variant {variant} contradict each other")
+        raise UsageError(
+            f"{text} and --variant {variant} contradict each other", hint=f"{found.series} --variant {variant}"
+        )
     return replace(found, variant=variant) if variant else found
 
 

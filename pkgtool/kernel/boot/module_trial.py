@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import tempfile
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
@@ -43,6 +44,8 @@ class ModuleTrial:
     listed: str
     """The module's line in /proc/modules, or empty."""
     transcript: str
+    seconds: float
+    """From QEMU's start to the guest's end."""
 
     def require(self) -> None:
         """Raise `BootFailed` unless exactly the genuine module was loaded."""
@@ -98,7 +101,7 @@ def try_modules(
         archive = write(Path(directory) / "initramfs", nodes)
         with boot(replace(machine, initramfs=archive), seconds=seconds, on_text=on_text) as guest:
             guest.expect(ENDED, seconds)
-            return _read(guest.transcript, name, list(variants))
+            return _read(guest.transcript, name, list(variants), time.monotonic() - guest.started)
 
 
 def dependencies(files: Mapping[str, bytes], name: str) -> list[str]:
@@ -127,7 +130,7 @@ def _script(needed: list[str], variants: list[str], name: str) -> str:
     return "\n".join([*lines, ""])
 
 
-def _read(transcript: str, name: str, variants: list[str]) -> ModuleTrial:
+def _read(transcript: str, name: str, variants: list[str], seconds: float) -> ModuleTrial:
     trials = []
     for variant in variants:
         found = re.search(
@@ -140,4 +143,4 @@ def _read(transcript: str, name: str, variants: list[str]) -> ModuleTrial:
         said = tuple(line.strip() for line in found["said"].splitlines() if line.strip())
         trials.append(Trial(variant, found["status"] == "0", said))
     listed = re.search(r"^pkgtool list: (.*)$", transcript, re.MULTILINE)
-    return ModuleTrial(name, tuple(trials), listed[1] if listed else "", transcript)
+    return ModuleTrial(name, tuple(trials), listed[1] if listed else "", transcript, seconds)

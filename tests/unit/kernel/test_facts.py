@@ -12,19 +12,18 @@ from pkgtool.kernel.facts import read_facts
 from pkgtool.values import Digest
 
 
-def test_facts_become_labels(tmp_path, identity):
+def test_an_image_says_what_it_is(tmp_path, identity):
     (tmp_path / "kernel-certificate.der").write_bytes(identity.certificate.der)
     (tmp_path / "kernel-config").write_text("CONFIG_A=y\n")
     info = tmp_path / "kernel-source-info"
     info.write_text(
         "KERNEL_SOURCE=https://x/linux.tar.xz sha256:00\nKERNEL_VERSION=6.1.9\nKERNEL_RELEASE=6.1.9-linuxkit\n"
     )
-    labels = read_facts(tmp_path).labels({"a.patch": Digest.of(b"patch")})
-    assert labels["org.linuxkit.kernel.release"] == "6.1.9-linuxkit"
-    assert labels["org.linuxkit.kernel.source"] == "https://x/linux.tar.xz sha256:00"
-    assert labels["org.linuxkit.kernel.config"] == str(Digest.of(b"CONFIG_A=y\n"))
-    assert labels["org.linuxkit.kernel.signer"] == "modules"
-    assert labels["org.linuxkit.kernel.patches"] == f"a.patch {Digest.of(b'patch')}"
+    facts = read_facts(tmp_path)
+    assert (facts.version, facts.release) == ("6.1.9", "6.1.9-linuxkit")
+    assert facts.source == "https://x/linux.tar.xz sha256:00"
+    assert facts.config == Digest.of(b"CONFIG_A=y\n")
+    assert facts.certificate.common_name == "modules"
     info.write_text("KERNEL_VERSION=6.1.9\n")
     with pytest.raises(KernelError, match="does not say KERNEL_SOURCE, KERNEL_RELEASE"):
         read_facts(tmp_path)

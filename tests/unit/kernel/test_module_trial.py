@@ -56,13 +56,13 @@ pkgtool list: tg3 192512 0 - Live 0xffffffffc0399000
 
 
 def test_a_console_is_read():
-    trial = _read(CONSOLE, "tg3", ["unsigned", "signed"])
+    trial = _read(CONSOLE, "tg3", ["unsigned", "signed"], 1.0)
     assert [(t.variant, t.loaded) for t in trial.trials] == [("unsigned", False), ("signed", True)]
     assert trial.trials[0].said[1].endswith("Key was rejected by service")
     assert trial.listed.startswith("tg3 ")
     trial.require()
     with pytest.raises(BootFailed, match="did not try the foreign module"):
-        _read(CONSOLE, "tg3", ["foreign"])
+        _read(CONSOLE, "tg3", ["foreign"], 1.0)
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_a_console_is_read():
 )
 def test_a_kernel_that_judges_wrongly_fails(trials, listed):
     with pytest.raises(BootFailed, match="does not judge tg3 as it should"):
-        ModuleTrial("tg3", trials, listed, "").require()
+        ModuleTrial("tg3", trials, listed, "", 1.0).require()
 
 
 def test_static_programs_are_told_from_dynamic_ones(tmp_path):

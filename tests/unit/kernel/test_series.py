@@ -11,7 +11,7 @@ import pytest
 
 from pkgtool.errors import KernelError, PkgtoolError, Problems
 from pkgtool.kernel import config
-from pkgtool.kernel.package import kernel_package
+from pkgtool.kernel.package import KernelName, Surroundings, kernel_packages
 from pkgtool.kernel.series import read, read_all
 from pkgtool.source.trees import WorkingTree
 from pkgtool.values import Platform
@@ -141,18 +141,27 @@ def test_all_mistakes_of_all_files_at_once(tree):
     assert {p.location.file for p in caught.value.problems} == {f"kernel/series/{n}.yml" for n in ("4.4", "6.1", "7.0")}
 
 
+def made(tree, series, name, identity):
+    found = KernelName.parse(name)
+    return kernel_packages(tree, series, found, Surroundings("linuxkit", identity.certificate))
+
+
 def test_a_package_holds_what_determines_the_kernel_and_no_more(identity):
     tree = WorkingTree(ROOT)
-    package = kernel_package(tree, SERIES["4.11"], identity.certificate, variant="small")
+    package, signed = made(tree, SERIES["4.11"], "kernel-4.11-small", identity)
     paths = [context.path for context in package.context]
     assert "kernel/config/small.config" in paths
     assert "kernel/config/containers.config" not in paths
     patches = [c.destination for c in package.context if "patches/" in c.path]
     assert patches[:2] == ["patches/0001-x86-plt32-relocations.patch", "patches/0002-x86-64-max-page-size.patch"]
-    assert package.tag_template == "4.11.12-small-{{.Hash}}"
+    assert package.tag_template == "4.11.12-small-{{.Hash}}-unsigned"
+    assert signed.tag_template == "4.11.12-small-{{.Hash}}"
+    assert (package.repository, signed.repository) == ("linuxkit/kernel", "linuxkit/kernel")
+    assert signed.seal.unsigned == package.name == "kernel-4.11-small-unsigned"
+    assert package.inputs.pinned
     assert package.inputs.files[0].sha256.startswith("2e37d4e1")
-    debug = kernel_package(tree, SERIES["4.11"], identity.certificate, variant="debug")
-    assert debug.tag_template == "4.11.12-dbg-{{.Hash}}"
+    debug, signed = made(tree, SERIES["4.11"], "kernel-4.11-debug", identity)
+    assert signed.tag_template == "4.11.12-dbg-{{.Hash}}"
     assert {a.name: a.value for a in debug.build_args}["KERNEL_DEBUG"] == "1"
 
 
@@ -162,9 +171,29 @@ def test_a_git_source_becomes_a_git_input(tree, identity):
     start, end = text.index("    url:"), text.index("\ncompiler:")
     commit = "0123456789" * 4
     path.write_text(text[:start] + f"    git: https://git.example/linux.git\n    commit: {commit}\n" + text[end:])
-    package = kernel_package(tree, read_all(tree, ("6.1",))["6.1"], identity.certificate)
+    package, _ = made(tree, read_all(tree, ("6.1",))["6.1"], "kernel-6.1", identity)
     assert package.inputs.git[0].ref == commit
     assert {a.name: a.value for a in package.build_args}["KERNEL_SOURCE"] == "git/linux"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("kernel-6.1", KernelName("6.1")),
+        ("kernel-6.1-unsigned", KernelName("6.1")),
+        ("kernel-4.9.31-debug", KernelName("4.9", "4.9.31", "debug")),
+        ("kernel-4.9-small-unsigned", KernelName("4.9", "", "small")),
+        ("kernel-build", None),
+        ("kernel-6", None),
+        ("kernel-6.1-", None),
+        ("kernel-6.1-A", None),
+        ("my-kernel-6.1", None),
+    ],
+)
+def test_names_of_kernels(text, expected):
+    assert KernelName.parse(text) == expected
+    if expected:
+        assert str(expected) == text.removesuffix("-unsigned")
 
 
 def test_a_fragment_s_mistake_is_told_by_line(tree):
