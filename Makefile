@@ -62,10 +62,10 @@ generate: $(READY) ## write the generated files (JSON schemas, reference pages)
 
 .PHONY: requirements
 requirements: $(TEST_READY) ## pin the Python packages anew, with hashes
-	$(VENV)/bin/uv pip compile --quiet --universal --upgrade --generate-hashes --no-header --group run \
-		pyproject.toml -o requirements/run.txt
-	$(VENV)/bin/uv pip compile --quiet --universal --generate-hashes --no-header --group dev --all-extras \
-		-c requirements/run.txt pyproject.toml -o requirements/dev.txt
+	$(VENV)/bin/uv pip compile --quiet --universal --upgrade --generate-hashes --no-header --group dev --all-extras \
+		pyproject.toml -o requirements/dev.txt
+	$(VENV)/bin/uv pip compile --quiet --universal --generate-hashes --no-header --group run \
+		-c requirements/dev.txt pyproject.toml -o requirements/run.txt
 
 .PHONY: bench
 bench: $(TEST_READY) ## print the benchmarks

@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 import uuid
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from pkgtool import process, programs
@@ -34,6 +36,7 @@ class BuildahEngine:
         self._rootless = os.geteuid() != 0
         self._directory = store.engine_directory("buildah-rootless" if self._rootless else "buildah")
         self._users: int | None = None
+        self._joining = threading.Lock()
         version = process.run(["buildah", "version", "--json"], why="build images")
         details = json.loads(version.output)
         self.info = EngineInfo(
@@ -71,16 +74,17 @@ class BuildahEngine:
 
     def _join(self) -> None:
         """Become one of the storage's users; whoever comes alone first removes what killed builds left there."""
-        if self._users is not None:
-            return
-        lock = self._directory / "users"
-        alone = locks.try_hold(lock)
-        if alone is not None:
-            if (self._directory / "root").exists():
-                self._buildah(["rm", "--all"], accept=(0, 1, 125))
-                self._buildah(["rmi", "--prune", "--force"], accept=(0, 1, 125))
-            os.close(alone)
-        self._users = locks.hold_shared(lock)
+        with self._joining:
+            if self._users is not None:
+                return
+            lock = self._directory / "users"
+            alone = locks.try_hold(lock)
+            if alone is not None:
+                if (self._directory / "root").exists():
+                    self._buildah(["rm", "--all"], accept=(0, 1, 125))
+                    self._buildah(["rmi", "--prune", "--force"], accept=(0, 1, 125))
+                os.close(alone)
+            self._users = locks.hold_shared(lock)
 
     def _load(self, parent: Parent, cancel: Cancellation) -> None:
         reference = str(parent.reference)
@@ -124,9 +128,9 @@ class BuildahEngine:
         kept = self._directory / "cache"
         kept.mkdir(parents=True, exist_ok=True)
         for name in ("buildah-cache", f"buildah-cache-{os.geteuid()}"):
-            link = self._store.temporary() / name
-            if not link.is_symlink():
-                link.symlink_to(kept)
+            # Steps run side by side: another one may be first.
+            with suppress(FileExistsError):
+                (self._store.temporary() / name).symlink_to(kept)
 
     def _options(self, request: BuildRequest) -> list[str]:
         native = self.info.platform

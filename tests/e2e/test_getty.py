@@ -144,15 +144,18 @@ def test_every_console_once_and_missing_ones_named(getty: Getty) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda n: n.name)
 def test_a_signal_ends_it_with_whoever_is_logged_in(getty: Getty, number: signal.Signals) -> None:
-    with Terminal() as one, Terminal() as other:
-        with getty("console=ttyS0 console=hvc0", {"ttyS0": one, "hvc0": other}, shadow=_SHADOW) as container:
-            _log_in(one)
-            one.expect("# ")
-            other.expect("login: ")
-            assert len(container.children()) >= 5
-            container.signal(number)
-            assert container.process.wait(20) == 0
-            assert container.children() == []
+    with (
+        Terminal() as one,
+        Terminal() as other,
+        getty("console=ttyS0 console=hvc0", {"ttyS0": one, "hvc0": other}, shadow=_SHADOW) as container,
+    ):
+        _log_in(one)
+        one.expect("# ")
+        other.expect("login: ")
+        assert len(container.children()) >= 5
+        container.signal(number)
+        assert container.process.wait(20) == 0
+        assert container.children() == []
 
 
 def test_without_consoles_it_stays_until_it_is_ended(getty: Getty) -> None:

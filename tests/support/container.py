@@ -132,7 +132,7 @@ def _bundle(image: StoredImage, rootfs: Path, host: Path, service: Service) -> d
             "args": list(service.command) or image.command,
             "env": [*image.config["config"]["Env"], *service.env],
             "cwd": image.config["config"]["WorkingDir"],
-            "capabilities": {kind: capabilities for kind in ("bounding", "effective", "permitted")},
+            "capabilities": dict.fromkeys(("bounding", "effective", "permitted"), capabilities),
         },
         "root": {"path": str(rootfs)},
         "mounts": [

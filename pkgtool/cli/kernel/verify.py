@@ -27,9 +27,8 @@ def run(parsed: argparse.Namespace) -> int:
     else:
         for each in found:
             state = f"{len(each.findings)} would be refused" if each.findings else "all good"
-            options.emit(
-                f"{each.what}: {each.modules} modules, {state} ({each.seconds:.2f} s), trusted: {', '.join(each.trusted)}"
-            )
+            trusted = ", ".join(each.trusted)
+            options.emit(f"{each.what}: {each.modules} modules, {state} ({each.seconds:.2f} s), trusted: {trusted}")
     if not bad:
         return ExitCode.OK
     raise KernelError(
