@@ -78,7 +78,9 @@ def endless(handler: server.Handler) -> None:
         handler.wfile.write(b"10000\r\n" + b" " * 0x10000 + b"\r\n")
 
 
-@pytest.mark.parametrize("answer", [status(500), status(502), status(503), status(408), reset], ids=str)
+@pytest.mark.parametrize(
+    "answer", [status(500), status(502), status(503), status(408), reset], ids=["500", "502", "503", "408", "reset"]
+)
 def test_temporary_failures_are_tried_again(settings: RegistrySettings, answer: Answer) -> None:
     said: list[Event] = []
     with serving() as state, Registry(state.address, settings, sink=said.append) as registry:
@@ -91,7 +93,9 @@ def test_temporary_failures_are_tried_again(settings: RegistrySettings, answer: 
 
 
 @pytest.mark.parametrize(
-    ("answer", "kind"), [(status(500), ServerFailure), (status(429), RateLimited), (reset, Unreachable)], ids=str
+    ("answer", "kind"),
+    [(status(500), ServerFailure), (status(429), RateLimited), (reset, Unreachable)],
+    ids=["500", "429", "reset"],
 )
 def test_they_end_after_the_limit(settings: RegistrySettings, answer: Answer, kind: type[RequestFailed]) -> None:
     with serving() as state, Registry(state.address, settings) as registry:
