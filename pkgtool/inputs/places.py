@@ -102,7 +102,7 @@ class Places:
         if scheme == "file":
             return from_file
         if scheme.startswith("git+"):
-            from pkgtool.inputs.git_source import from_git
+            from pkgtool.inputs.git_transport import from_git
 
             return from_git
         if scheme == "go+direct":
