@@ -20,7 +20,7 @@ from pkgtool.signing.keys.signer import checked
 from pkgtool.signing.public_key import PublicKey
 
 _PKCS1 = "rsa-pkcs1v15-sha256"
-_EXTRA_HINT = "pip install 'pkgtool[kms]'"
+_EXTRA_HINT = "pip install 'securesystemslib[awskms,azurekms,gcpkms,vault]'"
 
 
 class KmsSigner:

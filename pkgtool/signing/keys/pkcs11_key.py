@@ -11,7 +11,7 @@ from pkgtool.signing.keys.pkcs11_uri import Pkcs11Uri
 from pkgtool.signing.keys.signer import checked
 from pkgtool.signing.public_key import HASH, Algorithm, PublicKey
 
-_EXTRA_HINT = "pip install 'pkgtool[pkcs11]'"
+_EXTRA_HINT = "pip install 'securesystemslib[crypto,hsm]'"
 
 
 class Pkcs11Signer:
