@@ -91,4 +91,4 @@ def test_a_library_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(library, "AWS_IMPORT_ERROR", "Signing with AWS KMS requires aws-kms and cryptography.")
     with pytest.raises(SigningError, match="needs a library that is not installed") as caught:
         open_signer("awskms:x")
-    assert caught.value.hint == "pip install 'pkgtool[kms]'"
+    assert caught.value.hint == "pip install 'securesystemslib[awskms,azurekms,gcpkms,vault]'"
