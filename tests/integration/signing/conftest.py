@@ -37,20 +37,20 @@ def tools() -> Tools:
     return Tools(*(sid_tools.program(name) for name in ("cosign", "oras", "skopeo", "crane")))
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def offline(tools: Tools) -> Iterator[None]:
-    """Everything below this directory runs without a network."""
+    """Every module of this directory runs without a network, and nothing elsewhere."""
     with no_network():
         yield
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def instance(offline: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Standin]:
     with standin(tmp_path_factory.mktemp("sigstore")) as running:
         yield running
 
 
-@pytest.fixture(scope="session", params=["fallback tags", "referrers API"])
+@pytest.fixture(scope="module", params=["fallback tags", "referrers API"])
 def host(request: pytest.FixtureRequest, offline: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A registry without the referrers API, and one with it."""
     if request.param == "fallback tags":
@@ -61,7 +61,7 @@ def host(request: pytest.FixtureRequest, offline: None, tmp_path_factory: pytest
             yield address
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def registry(host: str) -> Iterator[Registry]:
     with Registry(host) as opened:
         yield opened
