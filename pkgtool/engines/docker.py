@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import json
+import threading
 import uuid
 from collections.abc import Iterator, Mapping
 from http.client import HTTPException
@@ -38,6 +39,8 @@ class DockerEngine:
     def __init__(self, client: Any, store: Store, node: str = "") -> None:
         self._client = client
         self._store = store
+        self._loading = threading.Lock()
+        self._loaded: dict[str, str] = {}
         version = client.version()
         if tuple(int(part) for part in version["ApiVersion"].split(".")) < _MINIMUM_API:
             raise EngineError(
@@ -64,6 +67,7 @@ class DockerEngine:
             cancel.check()
             self._save(result, output)
         except BuildError:
+            cancel.check()  # a step that was cancelled is reported as failed
             self._check_alive()
             raise
         except (OSError, HTTPException, self._api_error()) as problem:
@@ -98,26 +102,38 @@ class DockerEngine:
 
     def _load(self, parent: Parent) -> None:
         reference = str(parent.reference)
-        if self._has(reference, parent):
-            return
-        with self._store.scratch("load") as scratch:
-            archive = scratch / "image.tar"
-            with archive.open("wb") as out:
-                write_docker_archive(self._store.layout, parent.manifest, [parent.reference], out)
-            with archive.open("rb") as content:
-                for answer in self._client.load_image(content):
-                    if "error" in answer:
-                        raise EngineError(f"Docker can't load {reference}: {answer['error']}")
+        # Steps side by side stand on the same parents: the first one brings them.
+        with self._loading:
+            if self._has(reference, parent):
+                return
+            with self._store.scratch("load") as scratch:
+                archive = scratch / "image.tar"
+                with archive.open("wb") as out:
+                    write_docker_archive(self._store.layout, parent.manifest, [parent.reference], out)
+                with archive.open("rb") as content:
+                    for answer in self._client.load_image(content):
+                        if "error" in answer:
+                            raise EngineError(f"Docker can't load {reference}: {answer['error']}")
+            self._loaded[reference] = self._id(reference)
 
     def _has(self, reference: str, parent: Parent) -> bool:
-        """Whether Docker has just this image under that name. An image's id is the digest of its configuration."""
+        """Whether Docker has just this image under that name.
+
+        With the classic image store an image's id is the digest of its configuration. With containerd's it is the
+        digest of a manifest that the engine writes itself, so it is known only of what was loaded from here.
+        """
+        config = self._store.layout.manifest(parent.manifest).config.digest
+        found = self._id(reference)
+        return bool(found) and found in (str(config), self._loaded.get(reference))
+
+    def _id(self, reference: str) -> str:
+        """Docker's id of an image, or nothing if there is none of that name."""
         import docker.errors
 
         try:
-            found = self._client.inspect_image(reference)
+            return str(self._client.inspect_image(reference)["Id"])
         except docker.errors.ImageNotFound:
-            return False
-        return bool(found["Id"] == str(self._store.layout.manifest(parent.manifest).config.digest))
+            return ""
 
     # -- build ------------------------------------------------------------------------------------------
 

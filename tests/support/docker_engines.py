@@ -69,32 +69,43 @@ def old(place: Path) -> Iterator[DockerEngine]:
     program = Path("/usr/sbin/dockerd")
     if not program.exists():
         raise RuntimeError(f"{program} is missing: sudo apt-get install docker.io")
-    with _running("docker", place, str(program), os.environ["PATH"], {"features": {"buildkit": True}}) as engine:
+    with _running("docker", place, [str(program)], os.environ["PATH"], {"features": {"buildkit": True}}) as engine:
         yield engine
 
 
 @contextmanager
 def new(place: Path) -> Iterator[DockerEngine]:
-    """The engine of sid's package docker.io, with the containerd image store."""
-    programs = [
-        sid_tools.program(name, "docker.io")
-        for name in ("dockerd", "containerd", "containerd-shim-runc-v2", "runc", "docker-init")
-    ]
-    path = os.pathsep.join([str(Path(programs[0]).parent), os.environ["PATH"]])
+    """The engine of sid's package docker.io, with the containerd image store.
+
+    The engine and runc start themselves again by /proc/self/exe, so a starter that calls sid's dynamic linker will
+    not do: in the engine's mount namespace sid's libraries lie over the machine's own.
+    """
+    root = sid_tools.unpacked("docker.io")
+    (libraries,) = root.glob("usr/lib/*-linux-gnu")
+    here = Path("/") / libraries.relative_to(root)
+    overlay = f"mount -t overlay sid -o lowerdir={libraries}:{here} {here}"
+    programs = place / "bin"
+    programs.mkdir(parents=True)
+    for name in ("bin/containerd", "bin/containerd-shim-runc-v2", "bin/runc", "bin/docker-init", "sbin/dockerd"):
+        (programs / Path(name).name).symlink_to(root / "usr" / name)
+    command = ["sh", "-c", f'{overlay} && exec "$0" "$@"', str(programs / "dockerd")]
+    path = os.pathsep.join([str(programs), os.environ["PATH"]])
     settings = {"features": {"containerd-snapshotter": True}}
-    with _running("docker-containerd", place, programs[0], path, settings) as engine:
+    with _running("docker-containerd", place, command, path, settings) as engine:
         yield engine
 
 
 @contextmanager
-def _running(name: str, place: Path, program: str, path: str, settings: dict[str, object]) -> Iterator[DockerEngine]:
+def _running(
+    name: str, place: Path, program: list[str], path: str, settings: dict[str, object]
+) -> Iterator[DockerEngine]:
     if os.geteuid() != 0:
         raise RuntimeError("a Docker engine needs root: sudo make test")
-    place.mkdir(parents=True)
+    place.mkdir(parents=True, exist_ok=True)
     (place / "daemon.json").write_text(json.dumps(settings))
     own = ["unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "--"]
     command = [
-        *(program, "--config-file", f"{place}/daemon.json", "--host", f"unix://{place}/docker.sock"),
+        *(*program, "--config-file", f"{place}/daemon.json", "--host", f"unix://{place}/docker.sock"),
         *("--data-root", f"{place}/data", "--exec-root", f"{place}/exec", "--pidfile", f"{place}/pid"),
         *("--iptables=false", "--ip6tables=false"),
     ]

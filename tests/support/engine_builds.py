@@ -19,7 +19,7 @@ from pkgtool.values import ImageRef, Platform
 
 AMD64 = Platform("linux", "amd64")
 EPOCH = 1_600_000_000
-_BUSYBOX = 'FROM scratch\nCOPY --chmod=0755 busybox /bin/busybox\nRUN ["/bin/busybox", "--install", "-s", "/bin"]\n'
+BUSYBOX = 'FROM scratch\nCOPY --chmod=0755 busybox /bin/busybox\nRUN ["/bin/busybox", "--install", "-s", "/bin"]\n'
 
 
 class Built:
@@ -69,7 +69,7 @@ def build(engine: Engine, asked: BuildRequest, place: Path, cancel: Cancellation
 
 def busybox_parent(engine: Engine, store: Store, place: Path) -> Parent:
     """A canonical image in the store with a shell in it, made by that engine."""
-    built = build(engine, request(place, _BUSYBOX, busybox=True), place)
+    built = build(engine, request(place, BUSYBOX, busybox=True), place)
     product = from_docker_archive(built.archive, place, mounts=())
     image = canonicalise(store.layout, product, ImageSpec(AMD64, EPOCH, "busybox"))
     return Parent(ImageRef("test/busybox", "1-amd64", host="localhost"), image.manifest)
