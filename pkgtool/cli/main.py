@@ -38,6 +38,7 @@ COMMANDS = {
     "graph": "the dependency graph",
     "why": "what moved a package's tag",
     "reproduce": "rebuild elsewhere and compare the digests",
+    "diff": "what differs between two images",
     "ci": "the jobs of a CI run, and why a package is among them",
     "store": "the local store: path, ls, verify, gc, export",
     "schema": "the JSON schema of build.yml and pkgtool.yml, for editors",

@@ -11,7 +11,7 @@ from typing import IO, Any, cast
 from pkgtool.errors import StoreError
 from pkgtool.oci import files
 from pkgtool.oci.canonical.layer import Layer
-from pkgtool.oci.canonical.tar_reader import read_known
+from pkgtool.oci.canonical.tar_reader import read_known, read_times
 from pkgtool.oci.canonical.tree import Attributes, Entry, FileSystem, KnownContent
 from pkgtool.oci.documents import LAYER_TAR
 from pkgtool.oci.store.layout import Layout
@@ -41,6 +41,21 @@ def layer_entries(layout: Layout, layer: Layer) -> Iterable[tuple[str, Entry]]:
     lines = "\n".join(_dump(path, entry) for path, entry in entries)
     files.write_atomic(cache, gzip.compress(lines.encode(), 1, mtime=0))
     return entries
+
+
+def times(layout: Layout, layers: Sequence[Layer]) -> dict[str, float]:
+    """When each path was changed, in seconds since 1970, as the highest layer that has it says.
+
+    Raises `BuildError` or `StoreError` if a layer is damaged.
+    """
+    found: dict[str, float] = {}
+    for layer in layers:
+        try:
+            with open_layer(layout, layer) as stream:
+                found.update(read_times(stream))
+        except (OSError, EOFError) as problem:
+            raise StoreError(f"layer {layer.descriptor.digest} can't be unpacked: {problem}") from problem
+    return found
 
 
 def open_layer(layout: Layout, layer: Layer) -> IO[bytes]:

@@ -44,6 +44,18 @@ class Member:
     minor: int
     records: Mapping[bytes, bytes]
     offset: int = 0
+    time_field: bytes = b""
+
+    @property
+    def time(self) -> float:
+        """When it was changed, in seconds since 1970. Raises `TarError` if the archive says nonsense."""
+        written = self.records.get(b"mtime")
+        if written is None:
+            return float(_number(self.time_field)) if self.time_field else 0.0
+        try:
+            return float(written)
+        except ValueError:
+            raise TarError(f"{written!r} is no time") from None
 
 
 class TarReader:
@@ -138,7 +150,7 @@ class TarReader:
 
 
 def _parse(block: bytes) -> Member:
-    name, mode, uid, gid, size, _mtime, checksum, kind, target, magic, _, _, _, major, minor, prefix = _USTAR.unpack(
+    name, mode, uid, gid, size, time, checksum, kind, target, magic, _, _, _, major, minor, prefix = _USTAR.unpack(
         block
     )
     if not _sums_up(block, _number(checksum)):
@@ -158,6 +170,7 @@ def _parse(block: bytes) -> Member:
         _number(major) if device else 0,
         _number(minor) if device else 0,
         {},
+        time_field=time,
     )
 
 

@@ -61,6 +61,15 @@ def read_known(stream: IO[bytes]) -> Iterator[tuple[str, Entry]]:
         raise BuildError(f"a layer is not a usable tar archive: {problem}") from problem
 
 
+def read_times(stream: IO[bytes]) -> Iterator[tuple[str, float]]:
+    """When each entry of an uncompressed tar stream was changed, in seconds since 1970. Raises `BuildError`."""
+    try:
+        for member in TarReader(stream):
+            yield tar_path(member.name), member.time
+    except TarError as problem:
+        raise BuildError(f"a layer is not a usable tar archive: {problem}") from problem
+
+
 def tar_path(name: str) -> str:
     """A path without leading `./` or `/` and without trailing slash. Raises `BuildError` if it climbs out."""
     parts = [part for part in name.split("/") if part not in ("", ".")]
