@@ -7,6 +7,7 @@ numeric, times one moment, of hard links the first name holds the content.
 
 from __future__ import annotations
 
+import copy
 import fnmatch
 import io
 import tarfile
@@ -127,9 +128,10 @@ def _settle_links(kept: dict[str, tarfile.TarInfo], members: Mapping[str, tarfil
 def _settled(member: tarfile.TarInfo, path: str, epoch: int) -> tarfile.TarInfo:
     """A copy with a plain name, one time and numeric owners; extended attributes stay."""
     attributes = {name: value for name, value in member.pax_headers.items() if name.startswith("SCHILY.xattr.")}
-    copy = member.replace(name=path, mtime=epoch, uname="", gname="", deep=False)
-    copy.pax_headers = attributes
-    return copy
+    settled = copy.copy(member)  # TarInfo.replace() came with 3.11.4; Debian 12 has 3.11.2
+    settled.name, settled.mtime, settled.uname, settled.gname = path, epoch, "", ""
+    settled.pax_headers = attributes
+    return settled
 
 
 def _added(path: str, size: int) -> tarfile.TarInfo:
