@@ -10,13 +10,15 @@ import subprocess
 import tempfile
 import urllib.request
 import zipfile
+from dataclasses import dataclass
 from pathlib import Path
 
 from pkgtool.oci import files, locks
 
 _VERSION = "1.26.8"
 _SHA256 = "30c2b1bf7dcc88d3eb0a1364e47ddd9128edb3110a30e8a0ef61cd5856b31de7"
-_URL = f"https://proxy.golang.org/golang.org/toolchain/@v/v0.0.1-go{_VERSION}.linux-amd64.zip"
+_PROXY = "https://proxy.golang.org"
+_URL = f"{_PROXY}/golang.org/toolchain/@v/v0.0.1-go{_VERSION}.linux-amd64.zip"
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "pkgtool-tests"
 
 
@@ -32,6 +34,53 @@ def build(source: Path) -> Path:
                 subprocess.run(command, cwd=source, env=environment(), check=True, stdin=subprocess.DEVNULL)
                 Path(directory, "program").replace(program)
     return program
+
+
+@dataclass(frozen=True)
+class Module:
+    """A module of the proxy at a pinned version and hash, whose own go.sum pins what its programs are made of."""
+
+    path: str
+    version: str
+    sha256: str
+    commands: tuple[str, ...]
+    """Packages of its programs, relative to its root."""
+    go: tuple[int, ...]
+    """The oldest toolchain that its go.mod allows."""
+    linker_flags: str = "-s -w"
+
+    @property
+    def name(self) -> str:
+        return self.path.rpartition("/")[2]
+
+
+def build_module(module: Module) -> Path:
+    """The directory that holds a module's programs; built once."""
+    place = CACHE / "go-programs" / f"{module.name}-{module.version}-{module.sha256[:16]}"
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with locks.held(CACHE / f"{module.name}.lock"):
+        if not place.exists():
+            place.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(dir=place.parent) as directory:
+                _build_module(module, Path(directory))
+                Path(directory, "out").replace(place)
+    return place
+
+
+def _build_module(module: Module, directory: Path) -> None:
+    archive = directory / "module.zip"
+    download(f"{_PROXY}/{module.path}/@v/{module.version}.zip", module.sha256, archive)
+    with zipfile.ZipFile(archive) as content:
+        content.extractall(directory / "source")
+    (directory / "out").mkdir()
+    flags = ["-mod=readonly", "-trimpath", f"-ldflags={module.linker_flags}", "-o", f"{directory}/out/"]
+    subprocess.run(
+        [str(toolchain(module.go)), "build", *flags, *module.commands],
+        cwd=directory / "source" / f"{module.path}@{module.version}",
+        env=environment(),
+        check=True,
+        stdin=subprocess.DEVNULL,
+    )
 
 
 def environment() -> dict[str, str]:
