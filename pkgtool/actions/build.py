@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from pkgtool.actions.failed_step import StepWatcher
 from pkgtool.actions.inputs import InputAccess
 from pkgtool.actions.site import Site
 from pkgtool.actions.statements import Run, Witness
@@ -113,7 +114,12 @@ class BuildAction:
             self._make_rootfs(work, package.rootfs, context, archive, log, cancel)
             config = RootfsConfig(package.rootfs.env, package.rootfs.command)
             return from_rootfs(archive, config), rootfs_maker()
-        made_by = self._site.engine.build(self._request(work, context), archive, log=log, cancel=cancel)
+        watcher = StepWatcher(log)
+        try:
+            made_by = self._site.engine.build(self._request(work, context), archive, log=watcher, cancel=cancel)
+        except BuildError as failure:
+            failure.location = watcher.place(failure, f"{package.path}/{package.dockerfile}".lstrip("/"), text)
+            raise
         return from_docker_archive(archive, scratch, mounts=_mounts(text)), str(made_by)
 
     def _sealed(self, work: _Work, scratch: Path, cancel: Cancellation) -> tuple[Product, str]:
@@ -231,6 +237,7 @@ class BuildFailed(BuildError):
     def __init__(self, step: Step, cause: PkgtoolError, tail: list[str], log: Path) -> None:
         super().__init__(
             f"{step.title} could not be built: {cause.message}",
+            location=cause.location,
             details=tail or cause.details,
             hint=f"to repeat this step alone: pkgtool build --platform {step.platform} {step.package}",
         )

@@ -33,7 +33,7 @@ def run(parsed: argparse.Namespace) -> int:
         return plan.run(parsed)
     from pkgtool.cli.run_options import run_options
     from pkgtool.cli.session import cancellable
-    from pkgtool.report import build_report
+    from pkgtool.report import build_report, summary
     from pkgtool.report.progress import sink_for
     from pkgtool.workflows.build import build
 
@@ -47,6 +47,7 @@ def run(parsed: argparse.Namespace) -> int:
             events=events,
             cancel=cancel,
         )
+    summary.add(summary.of_run("Built", report))
     options.emit(build_report.as_json(report) if parsed.json else build_report.as_table(report))
     if report.results.good:
         return ExitCode.OK

@@ -1,4 +1,4 @@
-"""What a CI system needs: the jobs that build what changed, and why a package is among them."""
+"""What a CI system needs: the jobs that build what changed, why a package is among them, what a release changed."""
 
 from __future__ import annotations
 
@@ -18,20 +18,21 @@ examples:
   pkgtool ci matrix --since origin/main                     the jobs, as JSON
   pkgtool ci matrix --since v1.0 --format github >> "$GITHUB_OUTPUT"
   pkgtool ci explain --since origin/main getty              why getty is in or out
+  pkgtool ci changes                                        since the last git tag, as Markdown
 """
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("action", choices=("matrix", "explain"), help="what to print")
+    parser.add_argument("action", choices=("matrix", "explain", "changes"), help="what to print")
     options.add_packages(parser)
-    parser.add_argument("--since", default="", metavar="REV", help="what changed since this revision (default: all)")
+    parser.add_argument("--since", default="", metavar="REV", help="what changed since this revision")
     parser.add_argument("--shards", type=int, default=0, metavar="N", help="jobs per wave and platform at most")
     parser.add_argument("--timings", type=Path, metavar="FILE", help="recorded times (default: the store's)")
     parser.add_argument("--format", choices=("json", "github"), default="json", help="how the matrix is written")
 
 
 def run(parsed: argparse.Namespace) -> int:
-    return {"matrix": _matrix, "explain": _explain}[parsed.action](parsed)
+    return {"matrix": _matrix, "explain": _explain, "changes": _changes}[parsed.action](parsed)
 
 
 def _matrix(parsed: argparse.Namespace) -> int:
@@ -89,4 +90,18 @@ def _explain(parsed: argparse.Namespace) -> int:
         options.emit(f"{item.package}: {'in' if item.included else 'out'}, {item.reason}")
         for change in item.changes:
             options.emit("\n".join(change.lines("  ")))
+    return ExitCode.OK
+
+
+def _changes(parsed: argparse.Namespace) -> int:
+    from pkgtool.cli.run_options import run_options
+    from pkgtool.report import changes_report, summary
+    from pkgtool.workflows.changes import changes_since
+
+    if parsed.packages:
+        raise UsageError("changes is about all packages", hint="pkgtool why PKG --against REV")
+    found = changes_since(run_options(parsed), parsed.since)
+    text = changes_report.as_markdown(found)
+    summary.add(text)
+    options.emit(changes_report.as_json(found) if parsed.json else text)
     return ExitCode.OK

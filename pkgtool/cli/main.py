@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 from keyword import iskeyword
+from pathlib import Path
 from types import ModuleType
 
 from pkgtool import __version__
@@ -65,9 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code = _dispatch(given)
         sys.stdout.flush()
     except PkgtoolError as error:
-        from pkgtool.report.text import error_lines
-
-        print("\n".join(error_lines(error)), file=sys.stderr)  # noqa: T201
+        _show(error, given)
         return int(error.exit_code)
     except KeyboardInterrupt:
         return int(ExitCode.INTERRUPTED)
@@ -78,6 +77,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as defect:  # noqa: BLE001 - the last line of defence
         return _report_defect(defect, given)
     return int(code)
+
+
+def _show(error: PkgtoolError, arguments: Sequence[str]) -> None:
+    from pkgtool.report import github
+    from pkgtool.report.text import error_lines
+
+    lines = list(error_lines(error))
+    if github.active():
+        lines += github.annotated(error, _root(options.directory(arguments)))
+    print("\n".join(lines), file=sys.stderr)  # noqa: T201
+
+
+def _root(directory: Path) -> Path:
+    """The root of the tree, which the places of errors start at."""
+    from pkgtool.workflows.tree import find_root
+
+    try:
+        return find_root(directory)
+    except PkgtoolError:
+        return directory
 
 
 def _dispatch(given: list[str]) -> int:

@@ -16,7 +16,7 @@ _TAKE_VALUE = frozenset(
     ("-C", "--directory", "--org", "--platform", "--engine", "-j", "--jobs", "--store", "--progress")
 )
 _ENGINES = ("auto", "docker", "buildah")
-_PROGRESS = ("auto", "tty", "plain", "json", "quiet")
+_PROGRESS = ("auto", "tty", "plain", "json", "github", "quiet")
 
 
 class Parser(argparse.ArgumentParser):
@@ -136,6 +136,17 @@ def command_position(arguments: Sequence[str]) -> int | None:
         else:
             return position
     return None
+
+
+def directory(arguments: Sequence[str]) -> Path:
+    """What -C or --directory says among raw arguments."""
+    for position, word in enumerate(arguments):
+        for name in ("-C", "--directory="):
+            if word.startswith(name) and word != name:
+                return Path(word.removeprefix(name))
+        if word in ("-C", "--directory") and position + 1 < len(arguments):
+            return Path(arguments[position + 1])
+    return Path()
 
 
 def common_help() -> str:

@@ -37,7 +37,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(parsed: argparse.Namespace) -> int:
     from pkgtool.cli.run_options import run_options
     from pkgtool.cli.session import cancellable
-    from pkgtool.report import build_report, push_report
+    from pkgtool.report import build_report, push_report, summary
     from pkgtool.report.progress import sink_for
     from pkgtool.workflows.push import PushOptions, push
 
@@ -50,6 +50,7 @@ def run(parsed: argparse.Namespace) -> int:
     events = sink_for(options.progress_mode(parsed), verbosity=parsed.verbose)
     with cancellable() as cancel:
         report = push(run_options(parsed), chosen, parsed.packages, events=events, cancel=cancel)
+    summary.add(summary.of_run("Published", report))
     options.emit(push_report.as_json(report) if parsed.json else push_report.as_table(report))
     if report.results.good:
         return ExitCode.OK

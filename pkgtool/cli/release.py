@@ -36,6 +36,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(parsed: argparse.Namespace) -> int:
     from pkgtool.cli.run_options import run_options
     from pkgtool.cli.session import cancellable
+    from pkgtool.report import summary
     from pkgtool.report.progress import sink_for
     from pkgtool.report.text import size, table
     from pkgtool.workflows.release import release
@@ -54,10 +55,13 @@ def run(parsed: argparse.Namespace) -> int:
             events=events,
             cancel=cancel,
         )
+    packages = report.release.packages
+    published = [(summary.escape(p.name), f"`{p.tag}`", f"`{p.index.digest}`", size(p.size)) for p in packages]
+    summary.add(summary.of_rows(f"Release {parsed.name}", ("package", "tag", "index", "size"), published))
     if parsed.json:
         options.emit(report.release.encode().decode())
         return ExitCode.OK
-    rows = [(p.name, p.tag, str(p.index.digest), size(p.size)) for p in report.release.packages]
+    rows = [(p.name, p.tag, str(p.index.digest), size(p.size)) for p in packages]
     options.emit("\n".join(table(("PACKAGE", "TAG", "INDEX", "SIZE"), rows)))
     options.emit(f"{parsed.name}: {report.set_tags} tags set, {len(rows) - report.set_tags} were right; {report.file}")
     for record in report.records:

@@ -23,7 +23,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(parsed: argparse.Namespace) -> int:
     from pkgtool.cli.run_options import run_options
     from pkgtool.cli.session import cancellable
-    from pkgtool.report import build_report, reproduce_report
+    from pkgtool.report import build_report, reproduce_report, summary
     from pkgtool.report.progress import sink_for
     from pkgtool.workflows.reproduce import reproduce
 
@@ -33,6 +33,11 @@ def run(parsed: argparse.Namespace) -> int:
         if report.failed:
             raise build_report.failure(report.failed, interrupted=cancel.requested)
     found = report.comparisons
+    rows = [
+        (c.package, str(c.platform), "same" if c.same else "**different**", f"`{c.rebuilt.manifest.digest}`")
+        for c in found
+    ]
+    summary.add(summary.of_rows("Rebuilt", ("package", "platform", "bytes", "digest"), rows))
     options.emit(
         json.dumps(reproduce_report.documents(found), indent=2) if parsed.json else reproduce_report.text(found)
     )

@@ -31,6 +31,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(parsed: argparse.Namespace) -> int:
     from pkgtool.cli.run_options import run_options
     from pkgtool.cli.session import cancellable
+    from pkgtool.report import summary
     from pkgtool.report.progress import sink_for
     from pkgtool.workflows.verify import VerifyOptions, verify
 
@@ -45,6 +46,9 @@ def run(parsed: argparse.Namespace) -> int:
     with cancellable() as cancel:
         found = verify(run_options(parsed), chosen, parsed.packages, events=events, cancel=cancel)
     decisions = [*([found.release] if found.release else []), *found.decisions]
+    rows = [(d.name, "accepted" if d.accepted else "**refused**", f"`{d.digest}`") for d in decisions]
+    said = f"By `{found.policy.file}` (`{found.policy.digest}`)."
+    summary.add(summary.of_rows("Verified", ("image", "decision", "digest"), rows, said=said))
     if parsed.json:
         document = {"policy": found.policy.file, "policyDigest": str(found.policy.digest), "accepted": found.accepted}
         options.emit(json.dumps({**document, "decisions": [d.document() for d in decisions]}, indent=2))

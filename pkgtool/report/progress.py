@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from pkgtool.errors import PkgtoolError
 from pkgtool.events import (
     Event,
+    EventBus,
     Note,
     PlanStarted,
     Sink,
@@ -22,24 +23,32 @@ from pkgtool.events import (
     StepWaiting,
     ignore,
 )
-from pkgtool.report.text import duration, size
+from pkgtool.report import github
+from pkgtool.report.text import duration, finished_line, size
 
 if TYPE_CHECKING:
     from rich.live import Live
 
 _ACTIVITY_SECONDS = 30
-MODES = ("auto", "tty", "plain", "json", "quiet")
+MODES = ("auto", "tty", "plain", "json", "github", "quiet")
 
 
 def sink_for(mode: str, *, verbosity: int = 0, stream: TextIO | None = None) -> Sink:
-    """The listener for a `--progress` mode; `auto` is tty on a terminal and plain elsewhere."""
+    """The listener for a `--progress` mode; `auto` is tty on a terminal, github in its jobs, and plain elsewhere.
+
+    It may be called by several threads.
+    """
     out = stream or sys.stderr
     if mode == "auto":
-        mode = "tty" if out.isatty() else "plain"
-    if mode == "quiet":
-        return ignore
+        mode = "tty" if out.isatty() else "github" if github.active() else "plain"
+    return ignore if mode == "quiet" else EventBus(_listener(mode, out, verbosity))
+
+
+def _listener(mode: str, out: TextIO, verbosity: int) -> Sink:
     if mode == "json":
         return JsonLines(out)
+    if mode == "github":
+        return github.GitHub(out)
     return Terminal(out) if mode == "tty" and not verbosity else Plain(out, verbosity)
 
 
@@ -87,14 +96,6 @@ class Plain:
 
     def _clock(self) -> str:
         return f"[{time.monotonic() - self._started:7.1f} s]"
-
-
-def finished_line(event: StepFinished) -> str:
-    """A step's end in one line."""
-    what = f"{event.step}: {event.outcome}"
-    if event.outcome in ("blocked", "cancelled"):
-        return f"{what} ({event.detail})" if event.detail else what
-    return f"{what} in {duration(event.seconds)}" + (f" {event.detail[:19]}" if event.detail else "")
 
 
 class JsonLines:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from pkgtool.errors import PkgtoolError, Problems
+from pkgtool.events import StepFinished
 
 
 def error_lines(error: PkgtoolError) -> Iterator[str]:
@@ -68,3 +69,11 @@ def duration(seconds: float) -> str:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes} min {rest:02} s"
+
+
+def finished_line(event: StepFinished) -> str:
+    """A step's end in one line."""
+    what = f"{event.step}: {event.outcome}"
+    if event.outcome in ("blocked", "cancelled"):
+        return f"{what} ({event.detail})" if event.detail else what
+    return f"{what} in {duration(event.seconds)}" + (f" {event.detail[:19]}" if event.detail else "")
