@@ -5,7 +5,7 @@ A JSON document, the same bytes for the same release (no time, no machine in it)
     {
       "schemaVersion": 1,
       "mediaType": "application/vnd.pkgtool.release.v1+json",
-      "name": "v1.2",                         the release tag that every package gets
+      "name": "v1.2",                         the release tag that every package gets (see `ReleasedPackage.tag_in`)
       "git": {"commit": "40 hex digits", "tag": "v1.2"},      "tag" only if made from one
       "registry": "registry.example.com/team",
       "packages": [                           sorted by name
@@ -28,6 +28,7 @@ Readers ignore fields they don't know; a change that they could misread gets a n
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,6 +42,7 @@ from pkgtool.values import Digest, Platform, is_repository, is_tag
 
 SCHEMA_VERSION = 1
 MEDIA_TYPE = "application/vnd.pkgtool.release.v1+json"
+_HASH = re.compile(r"(?<![0-9a-z])[0-9a-f]{40}(?![0-9a-z])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,16 @@ class ReleasedPackage:
             for platform, image in sorted(published.images.items(), key=lambda item: str(item[0]))
         )
         return cls(name, repository, tag, published.index, published.size, images)
+
+    def tag_in(self, release: str) -> str:
+        """The tag that a release of that name sets: the name itself.
+
+        Where packages share a repository, as all kernels do, the name stands in the place of the hash instead:
+        `6.1.192-HASH` becomes `6.1.192-v1.2`.
+        """
+        if self.repository.rpartition("/")[2] == self.name:
+            return release
+        return _HASH.sub(lambda _: release, self.tag, count=1)
 
 
 @dataclass(frozen=True, slots=True)

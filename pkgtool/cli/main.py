@@ -114,7 +114,8 @@ def _dispatch(given: list[str]) -> int:
         raise UsageError(f"there is no command {name!r}", hint=_suggestion(name))
     module = load(name)
     parser = options.make_parser(name, module)
-    parsed = parser.parse_args(given)
+    # Options may stand anywhere, between the words of a command as well (`kernel build --unsigned 6.1`).
+    parsed = parser.parse_intermixed_args(given)
     return int(module.run(parsed))
 
 

@@ -26,14 +26,24 @@ def open_client(where: dict[str, Any]) -> Any:
     """A client of an engine that answers. Raises what `unreachable` lists."""
     import docker
 
+    address = str(where.get("base_url", ""))
+    if address.startswith("unix://"):
+        _knock(address.removeprefix("unix://"))
     given: dict[str, Any] = {**where, "version": "auto", "timeout": PROBE_SECONDS}
-    if str(where.get("base_url", "")).startswith("ssh://"):
+    if address.startswith("ssh://"):
         # The SDK's own ssh needs one more library and asks questions; the program is what people have set up.
         given["use_ssh_client"] = True
     client: Any = docker.APIClient(**given)
     if client.base_url.startswith(("http://", "https://")) and "localunixsocket" not in client.base_url:
         client.get_adapter(client.base_url).poolmanager.connection_pool_kw["socket_options"] = _NOTICE_SILENCE
     return client
+
+
+def _knock(path: str) -> None:
+    """Raise `OSError` unless somebody listens. Where nobody does, the SDK would leave its socket open."""
+    with socket.socket(socket.AF_UNIX) as probe:
+        probe.settimeout(PROBE_SECONDS)
+        probe.connect(path)
 
 
 def unreachable() -> tuple[type[Exception], ...]:

@@ -15,6 +15,7 @@ from pkgtool.cancel import Cancellation
 from pkgtool.errors import KernelError, StoreError
 from pkgtool.events import Sink
 from pkgtool.kernel import seal
+from pkgtool.kernel.package import UNSIGNED
 from pkgtool.kernel.verify import Finding, trust_of, verify_archive, verify_modules
 from pkgtool.plan import StepKind
 from pkgtool.values import Platform
@@ -51,14 +52,14 @@ def seal_built(options: RunOptions, names: Sequence[str], *, events: Sink, cance
     """
     planned = make_plan(options, names)
     with consult_registry(planned, options, offline=False, events=events, cancel=cancel) as (final, actions):
-        absent = [
-            step.title
-            for step in final.plan.to_do()
-            if step.kind is StepKind.BUILD and not final.tree.package(step.package).seal
-        ]
+        unsigned = {package.seal.unsigned for package in map(final.tree.package, names) if package.seal}
+        absent = [s for s in final.plan.to_do() if s.kind is StepKind.BUILD and s.package in unsigned]
         if absent:
-            first = absent[0].split()[0].removeprefix("kernel-").removesuffix("-unsigned")
-            raise StoreError(f"not built: {', '.join(absent)}", hint=f"pkgtool kernel build --unsigned {first}")
+            first = absent[0].package.removeprefix("kernel-").removesuffix(UNSIGNED)
+            raise StoreError(
+                f"not built: {', '.join(step.title for step in absent)}",
+                hint=f"pkgtool kernel build --unsigned {first}",
+            )
         return carry_out(final, options, actions=actions, events=events, cancel=cancel)
 
 

@@ -86,7 +86,8 @@ def _transfer(release: Release, source: Place, target: Place, events: Sink, canc
             raise RegistryError(f"{goal.name} holds {found.digest}, the release says {package.index.digest}")
         done.append(Promoted(package, goal.name, companions.referrers + companions.tags))
         moves += [TagMove(goal, f"{package.tag}-{image.platform.suffix}", image.digest) for image in package.images]
-        moves += [TagMove(goal, package.tag, package.index.digest), TagMove(goal, release.name, package.index.digest)]
+        tags = (package.tag, package.tag_in(release.name))
+        moves += [TagMove(goal, tag, package.index.digest) for tag in tags]
     point_tags(moves)
     return done
 

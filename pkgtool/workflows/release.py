@@ -73,7 +73,7 @@ def release(
             found = _collect(options, tree, registry, name, address, git_tag)
             staged = _stage(store, found)
             moves = [
-                TagMove(registry.repository(package.repository), name, package.index.digest)
+                TagMove(registry.repository(package.repository), package.tag_in(name), package.index.digest)
                 for package in found.packages
             ]
             events(Note("info", f"pointing {name} of {len(moves)} packages"))

@@ -182,7 +182,22 @@ def test_a_kernel_goes_the_way_of_any_package(pkgtool, tree, pair, host, tmp_pat
     signed = json.dumps(pkgtool("provenance", "kernel-6.1").ok().json)
     assert pkgtool("show-tag", "kernel-6.1-unsigned").ok().out.strip() in signed
 
-    pkgtool("release", "--tag", "v1", *kernels).ok()
+    # All kernels are in one repository: a release's name stands where the hash was. Then it is promoted.
+    file = tmp_path / "v1.json"
+    pkgtool("release", "v1", "--file", str(file), *kernels).ok()
+    with docker_registry(tmp_path / "another-registry") as customer:
+        pkgtool("promote", "--release", str(file), host, customer).ok()
+        for tag in ("6.1.9-v1", "6.1.9-v1-unsigned"):
+            here, there = (
+                subprocess.run(
+                    [sid_tools.program("crane"), "digest", "--insecure", f"{registry}/acme/kernel:{tag}"],
+                    check=True, capture_output=True, text=True,
+                ).stdout
+                for registry in (host, customer)
+            )  # fmt: skip
+            assert here == there
+        moved = [*key, f"{customer}/acme/kernel:6.1.9-v1"]
+        subprocess.run(moved, check=True, capture_output=True)
 
 
 def test_a_certificate_that_is_not_in_the_kernel_is_noticed(tree, pkgtool, tmp_path):
