@@ -36,7 +36,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_argument_group("actions", "\n".join(f"{name}: {what}" for name, what in ACTIONS.items()))
     actions.add_argument("action", choices=ACTIONS, help="what to do", metavar="ACTION")
     actions.add_argument(
-        "series", nargs="*", default=[], metavar="SERIES", help="6.1, or a release such as 4.9.31, or with a variant: 6.1-debug"
+        "series",
+        nargs="*",
+        default=[],
+        metavar="SERIES",
+        help="6.1, or a release such as 4.9.31, or with a variant: 6.1-debug",
     )
     actions.add_argument("--variant", default="", metavar="NAME", help="plain, debug, small or another of the series")
     _build_options(parser.add_argument_group("build and sign"))

@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 
 from pkgtool.errors import ExitCode
+from pkgtool.oci.documents import Descriptor
+from pkgtool.release import ReleasedPackage
+from pkgtool.values import Digest
 from tests.support.command_line import CommandLine
 from tests.support.kernel import ROOT, expired_key_pair, openssl_key_pair
 from tests.support.tree import TreeBuilder
@@ -44,6 +47,26 @@ def test_kernels_are_packages_by_name(pkgtool):
     assert unsigned.startswith("acme/kernel:4.9.337-")
     assert unsigned.endswith("-unsigned")
     assert "kernel-4.9" not in pkgtool("list").ok().out, "only those asked for are made"
+
+
+def test_options_stand_anywhere(pkgtool):
+    listed = [pkgtool("kernel", *words).ok().json for words in (("list", "--json", "6.1"), ("--json", "list", "6.1"))]
+    assert listed[0] == listed[1]
+    assert [series["series"] for series in listed[0]] == ["6.1"]
+
+
+@pytest.mark.parametrize(
+    ("name", "repository", "tag", "expected"),
+    [
+        ("kernel-6.1", "acme/kernel", f"6.1.192-{'a' * 40}", "6.1.192-v1"),
+        ("kernel-6.1-debug-unsigned", "acme/kernel", f"6.1.192-dbg-{'a' * 40}-unsigned", "6.1.192-dbg-v1-unsigned"),
+        ("getty", "acme/getty", "a" * 40, "v1"),
+        ("getty", "getty", f"edge-{'a' * 40}", "v1"),
+    ],
+)
+def test_a_release_tells_kernels_of_one_repository_apart(name, repository, tag, expected):
+    index = Descriptor("application/vnd.oci.image.index.v1+json", Digest.of(b""), 0)
+    assert ReleasedPackage(name, repository, tag, index, 0, ()).tag_in("v1") == expected
 
 
 def test_a_package_can_stand_on_a_kernel(tree, pkgtool):
