@@ -10,7 +10,7 @@ from types import ModuleType
 from typing import NoReturn
 
 from pkgtool.errors import UsageError
-from pkgtool.values import Platform
+from pkgtool.values import ImageRef, Platform
 
 _TAKE_VALUE = frozenset(
     ("-C", "--directory", "--org", "--platform", "--engine", "-j", "--jobs", "--store", "--progress")
@@ -122,6 +122,20 @@ def add_builder_options(parser: argparse.ArgumentParser) -> None:
         group.add_argument(
             name, action="append", default=[], metavar="REPOSITORY", help=f"{what} a registry's build cache, repeatable"
         )
+
+
+def references(arguments: Sequence[str]) -> list[ImageRef]:
+    """The arguments as image references, if they are some; none if they are packages.
+
+    Raises `UsageError` if both are named, or a reference is malformed.
+    """
+    named = [argument for argument in arguments if "/" in argument and (":" in argument or "@" in argument)]
+    if named and len(named) != len(arguments):
+        raise UsageError("name either packages or references")
+    try:
+        return [ImageRef.parse(argument) for argument in named]
+    except ValueError as problem:
+        raise UsageError(str(problem)) from problem
 
 
 def command_position(arguments: Sequence[str]) -> int | None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from pkgtool.report.text import table
-from pkgtool.workflows.reproduce import Comparison
+from pkgtool.workflows.rebuild import Comparison
 
 _MOST_LINES = 40
 

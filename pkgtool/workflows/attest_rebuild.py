@@ -16,7 +16,7 @@ from pkgtool.oci.registry.repository import RegistryRepository
 from pkgtool.oci.registry.transfer import copy
 from pkgtool.oci.store import MemoRecord, Store
 from pkgtool.oci.store.repository import StoreRepository
-from pkgtool.plan import Step, StepKind
+from pkgtool.plan import Step
 from pkgtool.signing import publish
 from pkgtool.signing.attestor import Attestor
 from pkgtool.signing.statements.claims import Rebuild
@@ -26,8 +26,8 @@ from pkgtool.values import Digest, Platform
 from pkgtool.workflows.attestors import SigningOptions, open_attestor
 from pkgtool.workflows.options import RunOptions
 from pkgtool.workflows.planned import BuildReport, Planned, make_plan
+from pkgtool.workflows.rebuild import Comparison, compared, elsewhere, rebuild, rebuilt_steps
 from pkgtool.workflows.registries import open_registry, require_registry
-from pkgtool.workflows.reproduce import Comparison, elsewhere, explained, rebuild
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,9 @@ def attest_rebuild(
             built = rebuild(replace(options, pull=False), tree.names, (), store, events=events, cancel=cancel)
             if not built.results.good:
                 return RebuildReport((), (), built)
-            comparisons = tuple(_compare(planned.store, built, step, published) for step in _rebuilt(built, tree.names))
+            comparisons = tuple(
+                _compare(planned.store, built, step, published) for step in rebuilt_steps(built, tree.names)
+            )
         attested = []
         for package in tree.names:
             own = [comparison for comparison in comparisons if comparison.package == package]
@@ -102,13 +104,7 @@ def _published(repository: RegistryRepository, planned: Planned, package: str) -
     return _Published(repository, found.descriptor, found.images)
 
 
-def _rebuilt(built: BuildReport, names: Sequence[str]) -> list[Step]:
-    return [step for step in built.plan.steps if step.kind is StepKind.BUILD and step.package in names]
-
-
 def _compare(store: Store, built: BuildReport, step: Step, published: Mapping[str, _Published]) -> Comparison:
-    after = built.results.by_step[step.id].record
-    assert after is not None
     assert step.platform is not None
     there = published[step.package].images.get(step.platform)
     if there is None:
@@ -116,8 +112,7 @@ def _compare(store: Store, built: BuildReport, step: Step, published: Mapping[st
             f"{step.title} is not published", hint=f"pkgtool push --platform {step.platform} {step.package}"
         )
     before = MemoRecord(there, store.layout.manifest(there).blobs, "published", 0.0)
-    comparison = Comparison(step.package, step.platform, before, after, None)
-    return comparison if comparison.same else explained(comparison, store, built.store)
+    return compared(before, store, built, step)
 
 
 def _facts(

@@ -33,6 +33,14 @@ class NamedImage:
     images: Mapping[Platform, Descriptor]
 
 
+@dataclass(frozen=True, slots=True)
+class PublishedImage:
+    """What a registry has under a reference, copied into the store, and the repository that it is in."""
+
+    repository: Repository
+    image: NamedImage
+
+
 class Finder:
     """Looks names up: in the store, then in the registry that the name or the tree says. Use it as a context manager.
 
@@ -69,7 +77,7 @@ class Finder:
             found = _images(local, wanted)
             if found is not None and all(_whole(self.store, image) for image in found.values()):
                 return NamedImage(str(reference), found)
-        return self._published(reference, wanted)
+        return self.published(reference).image
 
     # -- names ------------------------------------------------------------------------------------------
 
@@ -103,12 +111,20 @@ class Finder:
         return ImageRef(reference.repository, tag or reference.tag, host=reference.host)
 
     def _own_host(self) -> str:
-        return registry_name(self._options, self._workspace) if self._workspace else ""
+        return registry_name(self._options, self._workspace) if self._workspace else self._options.registry
 
     # -- registries -------------------------------------------------------------------------------------
 
-    def _published(self, reference: ImageRef, wanted: str | Digest) -> NamedImage:
-        host = reference.host or self._options.registry or self._own_host()
+    def published(self, reference: ImageRef) -> PublishedImage:
+        """What a registry has under a reference, whatever the store has: the one it names, else the tree's.
+
+        Raises `UsageError` without a tag and digest, `StoreError` if no registry is named, `RegistryError` if there is
+        no such image.
+        """
+        wanted = reference.digest or reference.tag
+        if not wanted:
+            raise UsageError(f"{reference} says no tag and no digest", hint=f"{reference}:TAG")
+        host = reference.host or self._own_host()
         if not host:
             raise StoreError(f"{reference} is not in the store, and no registry is named", hint=_build_hint(reference))
         if host not in self._registries:
@@ -117,12 +133,13 @@ class Finder:
         repository = self._registries[host].repository(reference.repository)
         found = _images(repository, wanted)
         if found is None:
-            raise RegistryError(f"{reference} is neither in the store nor in {host}", hint=_build_hint(reference))
+            raise RegistryError(f"{reference} is not in {host}", hint=_build_hint(reference))
         target = StoreRepository(self.store.layout, reference.name)
         for image in found.values():
             if not _whole(self.store, image):
                 copy(repository, target, image.digest)
-        return NamedImage(f"{repository.name}{'@' if isinstance(wanted, Digest) else ':'}{wanted}", found)
+        joint = "@" if isinstance(wanted, Digest) else ":"
+        return PublishedImage(repository, NamedImage(f"{repository.name}{joint}{wanted}", found))
 
 
 def _build_hint(reference: ImageRef) -> str:
