@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -13,7 +14,7 @@ from pkgtool.executor import Outcome, StepResult
 from pkgtool.fingerprint import Fingerprint
 from pkgtool.oci.documents import Descriptor
 from pkgtool.oci.registry import publish as publishing
-from pkgtool.oci.registry.publish import Publication, read_index
+from pkgtool.oci.registry.publish import Publication, Published
 from pkgtool.oci.registry.repository import Registry, RegistryRepository
 from pkgtool.oci.registry.transfer import CopyOptions, copy
 from pkgtool.oci.repository import Repository
@@ -21,12 +22,12 @@ from pkgtool.oci.store import MemoRecord
 from pkgtool.oci.store.repository import StoreRepository
 from pkgtool.plan.planner import build_key
 from pkgtool.plan.steps import Step
-from pkgtool.values import Digest, Platform
+from pkgtool.values import Platform
 
-Guard = Callable[[Repository, str], Digest]
-"""Verifies what is published under a tag before it is used, and gives the digest of what it accepted.
+Guard = Callable[[Repository, Fingerprint, Platform], Descriptor | None]
+"""Verifies what is published under a package's tag for a platform before it is used: the manifest that it accepted.
 
-Raises `VerificationError` for what must not be used.
+None if there is nothing. Raises `VerificationError` for what must not be used.
 """
 
 
@@ -50,16 +51,16 @@ class PullAction:
         cancel.check()
         descriptor = replace(found, platform=step.platform)
         manifest = self._site.store.layout.manifest(descriptor)
+        _check_platform(self._site, manifest.config, step.platform, source.name)
         seconds = time.monotonic() - started
         record = MemoRecord(descriptor, manifest.blobs, f"pulled from {source.name}", seconds)
         self._site.store.remember(step.key, record)
         return StepResult(Outcome.PULLED, record, seconds, sent=copied.sent)
 
     def _published(self, source: Repository, fingerprint: Fingerprint, platform: Platform) -> Descriptor:
-        """The manifest to take. After verification only what is inside the verified index will do."""
+        """The manifest to take."""
         if self._guard:
-            index = read_index(source, self._guard(source, fingerprint.reference.tag))
-            found = index.images.get(platform)
+            found = self._guard(source, fingerprint, platform)
         else:
             found = source.resolve(fingerprint.platform_reference(platform).tag)
         if found is None:
@@ -70,16 +71,33 @@ class PullAction:
         return found
 
 
+def _check_platform(site: Site, config: Descriptor, platform: Platform, where: str) -> None:
+    """A tag names a platform; what it leads to must be for that one."""
+    said = json.loads(site.store.layout.read(config))
+    found = (said.get("os"), said.get("architecture"))
+    if found != (platform.os, platform.arch):
+        raise RegistryError(
+            f"{where} has an image for {'/'.join(map(str, found))} in the place of the one for {platform}"
+        )
+
+
 class PushAction:
-    """Publishes a package: blobs, platform manifests, index, tags last."""
+    """Publishes a package: blobs, platform manifests, index, tags last; without `index` the platforms' tags alone."""
 
     def __init__(
-        self, site: Site, registry: Registry, platforms: tuple[Platform, ...], replaceable: frozenset[str]
+        self,
+        site: Site,
+        registry: Registry,
+        platforms: tuple[Platform, ...],
+        replaceable: frozenset[str],
+        *,
+        index: bool = True,
     ) -> None:
         self._site = site
         self._registry = registry
         self._platforms = platforms
         self._replaceable = replaceable
+        self._publish = publishing.publish if index else publishing.publish_images
 
     def __call__(self, step: Step, cancel: Cancellation) -> StepResult:
         started = time.monotonic()
@@ -88,7 +106,7 @@ class PushAction:
         keys = {build_key(fingerprint, package, platform): platform for platform in platforms}
         records = self._site.store.remembered(keys)
         source = StoreRepository(self._site.store.layout, str(fingerprint.reference.name))
-        published = publishing.publish(
+        published = self._publish(
             source,
             self.target(step.package),
             Publication(
@@ -104,7 +122,7 @@ class PushAction:
         unchanged = published.outcome is publishing.Outcome.UNCHANGED
         return StepResult(
             Outcome.UNCHANGED if unchanged else Outcome.PUSHED,
-            MemoRecord(published.index, tuple(published.images.values()), "pkgtool", 0.0),
+            _as_record(published),
             time.monotonic() - started,
             sent=published.sent,
         )
@@ -118,3 +136,9 @@ class PushAction:
         return tuple(
             self._site.fingerprints[d.name].reference.repository for d in self._site.package(name).dependencies
         )
+
+
+def _as_record(published: Published) -> MemoRecord:
+    """What was published: the index, or without one the first image; and all images, each with its platform."""
+    images = [replace(image, platform=platform) for platform, image in sorted(published.images.items())]
+    return MemoRecord(published.index or images[0], tuple(images), "pkgtool", 0.0)

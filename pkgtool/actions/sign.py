@@ -6,6 +6,7 @@ import json
 import os
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime
 
 from pkgtool import __version__
@@ -15,9 +16,11 @@ from pkgtool.cancel import Cancellation
 from pkgtool.errors import SigningError
 from pkgtool.events import Note, StepProgress
 from pkgtool.executor import Outcome, StepResult
+from pkgtool.fingerprint import Fingerprint
 from pkgtool.oci.documents import Descriptor, Manifest
-from pkgtool.oci.registry.publish import read_index
+from pkgtool.oci.registry.publish import PublishedIndex, read_index
 from pkgtool.oci.registry.repository import Registry
+from pkgtool.oci.repository import Repository
 from pkgtool.oci.store import MemoRecord, Store
 from pkgtool.oci.store.statements import INVENTORY, PROVENANCE
 from pkgtool.plan.steps import Step
@@ -35,20 +38,30 @@ from pkgtool.values import Digest, Platform
 class SignAction:
     """Signs what is published of a package. Signing again adds nothing."""
 
-    def __init__(self, site: Site, registry: Registry, attestor: Attestor, annotations: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        site: Site,
+        registry: Registry,
+        attestor: Attestor,
+        annotations: Mapping[str, str],
+        *,
+        alone: tuple[Platform, ...] = (),
+    ) -> None:
+        """With `alone`, only the images of these platforms are signed: their index does not exist yet."""
         self._site = site
         self._registry = registry
         self._attestor = attestor
         self._annotations = annotations
+        self._alone = alone
 
     def __call__(self, step: Step, cancel: Cancellation) -> StepResult:
         started = time.monotonic()
         fingerprint = self._site.fingerprints[step.package]
         repository = self._registry.repository(fingerprint.reference.repository)
-        found = read_index(repository, fingerprint.reference.tag)
-        if found.descriptor is None:
+        found = self._published(repository, fingerprint)
+        subjects = [*([found.descriptor] if found.descriptor else []), *found.images.values()]
+        if not subjects:
             raise SigningError(f"{repository.name} has no {fingerprint.reference.tag} to sign", hint="pkgtool push")
-        subjects = [found.descriptor, *found.images.values()]
         statements = list(self._statements(step.package, found.descriptor, found.images))
         total = len(subjects) + len(statements)
         new = 0
@@ -60,12 +73,23 @@ class SignAction:
             cancel.check()
             new += _count(publish.attest(repository, subject, statement, self._attestor))
             self._site.events(StepProgress(step.id, len(subjects) + number + 1, total, "signatures"))
-        record = MemoRecord(found.descriptor, tuple(found.images.values()), self._attestor.name, 0.0)
+        record = MemoRecord(subjects[0], tuple(found.images.values()), self._attestor.name, 0.0)
         outcome = Outcome.SIGNED if new else Outcome.UNCHANGED
         return StepResult(outcome, record, time.monotonic() - started)
 
+    def _published(self, repository: Repository, fingerprint: Fingerprint) -> PublishedIndex:
+        """What is to be signed: the index with its images, or the images alone."""
+        if not self._alone:
+            return read_index(repository, fingerprint.reference.tag)
+        images = {
+            platform: replace(image, platform=platform)
+            for platform in self._alone
+            if (image := repository.resolve(fingerprint.platform_reference(platform).tag))
+        }
+        return PublishedIndex(None, images)
+
     def _statements(
-        self, name: str, index: Descriptor, images: Mapping[Platform, Descriptor]
+        self, name: str, index: Descriptor | None, images: Mapping[Platform, Descriptor]
     ) -> Iterator[tuple[Descriptor, Statement]]:
         """What is said about each platform's image, and about the index."""
         inventories = []
@@ -82,7 +106,7 @@ class SignAction:
             if provenance:
                 yield image, Statement.parse(provenance, what=f"the provenance of {name} {platform}")
             yield from self._sboms(name, image, [inventory])
-        if len(inventories) == len(images):
+        if index and len(inventories) == len(images):
             yield index, self._index_provenance(name, index, images)
             yield from self._sboms(name, index, inventories)
 

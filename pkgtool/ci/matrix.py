@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
@@ -59,17 +59,21 @@ def plan_jobs(
     runners: Mapping[Platform, str],
     timings: Mapping[str, float],
     shards: int,
+    published: Collection[tuple[str, Platform]] = (),
+    one_wave: bool = False,
 ) -> tuple[Job, ...]:
     """Jobs that build `names`: at most `shards` for each wave and platform, balanced by recorded times.
 
-    `timings` are seconds by step id, as the store keeps them; what was never timed counts like the median.
+    `timings` are seconds by step id, as the store keeps them; what was never timed counts like the median. Left out
+    is what is `published`. With `one_wave` all jobs can run at once: each builds for itself what its packages stand on.
     """
-    number = waves(packages, names)
+    number = dict.fromkeys(names, 0) if one_wave else waves(packages, names)
     usual = median(timings.values()) if timings else _UNKNOWN_SECONDS
     jobs: list[Job] = []
     for wave in sorted(set(number.values())):
         for platform in platforms:
-            members = [n for n in names if number[n] == wave and platform in packages[n].platforms]
+            wanted = [n for n in names if platform in packages[n].platforms and (n, platform) not in published]
+            members = [n for n in wanted if number[n] == wave]
             seconds = [timings.get(f"build {name} {platform}", usual) for name in members]
             for share in share_out(seconds, min(shards, len(members))) if members else ():
                 chosen = tuple(members[position] for position in share)

@@ -17,6 +17,7 @@ EXAMPLES = """\
 examples:
   pkgtool ci matrix --since origin/main                     the jobs, as JSON
   pkgtool ci matrix --since v1.0 --format github >> "$GITHUB_OUTPUT"
+  pkgtool ci matrix --unpublished --registry ghcr.io/team   what is not in the registry yet
   pkgtool ci explain --since origin/main getty              why getty is in or out
   pkgtool ci changes                                        since the last git tag, as Markdown
 """
@@ -26,9 +27,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("action", choices=("matrix", "explain", "changes"), help="what to print")
     options.add_packages(parser)
     parser.add_argument("--since", default="", metavar="REV", help="what changed since this revision")
+    parser.add_argument("--unpublished", action="store_true", help="matrix: only what the registry does not have")
+    parser.add_argument(
+        "--one-wave", action="store_true", help="matrix: jobs that need nothing of each other, where nothing is pushed"
+    )
     parser.add_argument("--shards", type=int, default=0, metavar="N", help="jobs per wave and platform at most")
     parser.add_argument("--timings", type=Path, metavar="FILE", help="recorded times (default: the store's)")
     parser.add_argument("--format", choices=("json", "github"), default="json", help="how the matrix is written")
+    options.add_registry_options(parser, pulling=False)
 
 
 def run(parsed: argparse.Namespace) -> int:
@@ -37,13 +43,12 @@ def run(parsed: argparse.Namespace) -> int:
 
 def _matrix(parsed: argparse.Namespace) -> int:
     from pkgtool.cli.run_options import run_options
-    from pkgtool.workflows.ci import matrix
+    from pkgtool.workflows.ci import MatrixOptions, matrix
 
     if parsed.shards < 0:
         raise UsageError("--shards must be at least 1")
-    jobs = matrix(
-        run_options(parsed), parsed.packages, since=parsed.since, shards=parsed.shards, timings=parsed.timings
-    )
+    chosen = MatrixOptions(parsed.since, parsed.unpublished, parsed.shards, parsed.timings, parsed.one_wave)
+    jobs = matrix(run_options(parsed), chosen, parsed.packages)
     waves = sorted({job.wave for job in jobs})
     if parsed.format == "github":
         # One output a wave, each the value of a `strategy.matrix`; a job per wave needs the one before.

@@ -1,4 +1,4 @@
-"""Keys to sign with: make a new pair, print a public key, show what a key is."""
+"""Keys to sign with: make a new pair, print a public key, show what a key is; whom keyless signatures rest on."""
 
 from __future__ import annotations
 
@@ -14,20 +14,29 @@ examples:
   pkgtool key generate release                  release.key (encrypted) and release.pub
   pkgtool key public pkcs11:token=release > release.pub
   pkgtool key show release.key
+  pkgtool key trusted-root > trusted_root.json  of the public sigstore instance, verified by TUF
 """
 _ALGORITHMS = ("ecdsa-p256", "ecdsa-p384", "ecdsa-p521", "ed25519", "rsa-pkcs1v15")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("action", choices=("generate", "public", "show"), help="what to do")
-    parser.add_argument("key", metavar="NAME|URI", help="generate: the files' name; else a key")
+    parser.add_argument("action", choices=("generate", "public", "show", "trusted-root"), help="what to do")
+    parser.add_argument("key", nargs="?", default="", metavar="NAME|URI", help="generate: the files' name; else a key")
     parser.add_argument("--algorithm", choices=_ALGORITHMS, default="ecdsa-p256", help="generate: the kind of key")
+    parser.add_argument("--trust-config", type=Path, metavar="FILE", help="trusted-root: an instance of one's own")
     parser.add_argument("--key-password-file", type=Path, metavar="FILE", help="the passphrase, in a file")
 
 
 def run(parsed: argparse.Namespace) -> int:
     from pkgtool.signing.keys import open_public_key, secret_source
 
+    if parsed.action == "trusted-root":
+        from pkgtool.signing.keyless import trusted_root
+
+        options.emit(trusted_root(parsed.trust_config).decode())
+        return ExitCode.OK
+    if not parsed.key:
+        raise UsageError(f"{parsed.action} needs a name or a key", hint="pkgtool key --help")
     ask = secret_source(file=parsed.key_password_file)
     if parsed.action == "generate":
         return _generate(parsed)

@@ -12,6 +12,7 @@ examples:
   pkgtool push --registry localhost:5000          the whole tree, for all its platforms
   pkgtool push --no-build getty                   only what is built
   pkgtool push --sign --key release.key           publish, then sign
+  pkgtool push --no-index --platform linux/arm64  this machine's part; a last push makes the indexes
   pkgtool push --dry-run                          what would be done
 """
 
@@ -23,6 +24,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--allow-dirty", action="store_true", help="publish what is not committed, under dirty tags")
     parser.add_argument(
         "--replace", action="append", default=[], metavar="TAG", help="allow other content under this published tag"
+    )
+    parser.add_argument(
+        "--no-index", action="store_false", dest="index", help="one of several jobs: a last push makes the indexes"
     )
     parser.add_argument("--sign", action="store_true", help="sign what was published, and attach its statements")
     parser.add_argument(
@@ -43,7 +47,12 @@ def run(parsed: argparse.Namespace) -> int:
 
     sign = signing.signing_options(parsed) if parsed.sign else None
     chosen = PushOptions(
-        parsed.no_build, parsed.allow_dirty, tuple(parsed.replace), sign, parsed.allow_development_keys
+        parsed.no_build,
+        parsed.allow_dirty,
+        parsed.index,
+        tuple(parsed.replace),
+        sign,
+        parsed.allow_development_keys,
     )
     if parsed.dry_run:
         return _show_plan(parsed, chosen)

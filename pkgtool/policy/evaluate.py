@@ -55,6 +55,8 @@ def _shape(rule: ImageRule, image: Image) -> Iterable[Check]:
     if expected.index and expected.index != image.root.digest:
         message = f"the reference leads to {image.root.digest}, expected was {expected.index}"
         yield Check(image.root.digest, "digest", reason=Reason.OTHER_DIGEST, message=message)
+    if expected.alone:
+        return
     wanted = {str(platform): None for platform in rule.platforms} | dict(expected.platforms)
     for platform, digest in sorted(wanted.items()):
         found = image.platforms.get(platform)

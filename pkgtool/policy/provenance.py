@@ -22,6 +22,8 @@ class Expected:
     index: Digest | None = None
     platforms: tuple[tuple[str, Digest | None], ...] = ()
     """Platforms that must be there, with their digests where they are known (from a release file)."""
+    alone: str = ""
+    """The platform of a manifest that is verified by itself, before there is an index to hold it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,8 @@ def objections(predicate: Mapping[str, Any], rule: ProvenanceRule, expected: Exp
     package = external.get("package")
     if expected.repository and not _is_named(expected.repository, package):
         found.append(f"it is of the package {package!r}, and this is {expected.repository}")
+    if expected.alone and external.get("platform") != expected.alone:
+        found.append(f"it is for the platform {external.get('platform')!r}, not for {expected.alone!r}")
     if expected.tag and external.get("tag") != expected.tag:
         found.append(f"it is of the tag {external.get('tag')!r}, not of {expected.tag!r}")
     return found

@@ -22,7 +22,7 @@ def as_table(report: BuildReport) -> str:
             step.kind.value,
             step.reference.tag if step.reference else "-",
             ",".join(_platforms(result)) or "-",
-            str(result.record.manifest.digest)[:19] if result.record else "-",
+            _index(result)[:19] or "-",
             size(result.sent) if step.kind is StepKind.PUSH else "-",
             result.outcome.value,
         )
@@ -47,7 +47,8 @@ def as_json(report: BuildReport) -> str:
             "seconds": round(result.seconds, 3),
         }
         if result.record:
-            entry["index"] = str(result.record.manifest.digest)
+            if result.record.manifest.is_index:
+                entry["index"] = str(result.record.manifest.digest)
             entry["platforms"] = {str(blob.platform): str(blob.digest) for blob in result.record.blobs}
         if result.error:
             entry["error"] = result.error.message
@@ -58,6 +59,10 @@ def as_json(report: BuildReport) -> str:
 
 def _pushes(report: BuildReport) -> list[tuple[Step, StepResult]]:
     return [(s, report.results.by_step[s.id]) for s in report.plan.steps if s.kind in _KINDS]
+
+
+def _index(result: StepResult) -> str:
+    return str(result.record.manifest.digest) if result.record and result.record.manifest.is_index else ""
 
 
 def _platforms(result: StepResult) -> list[str]:

@@ -154,6 +154,16 @@ def open_keyless(
     return KeylessAttestor(loaded, lambda: _identity_token(loaded, token, browser=browser))
 
 
+def trusted_root(config: Path | None = None) -> bytes:
+    """Whom signatures of an instance rest on, as the file that verifiers take: of `config`, else the public one."""
+    from sigstore.models import ClientTrustConfig
+
+    def load() -> Any:
+        return ClientTrustConfig.from_json(config.read_text()) if config else ClientTrustConfig.production()
+
+    return _documents(_guarded(load))[1]
+
+
 def _identity_token(config: Any, token: str, *, browser: bool) -> Any:
     from sigstore.oidc import IdentityToken, Issuer, detect_credential
 

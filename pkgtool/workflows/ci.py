@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from pkgtool.cancel import Cancellation
 from pkgtool.ci.matrix import Job, changed, plan_jobs
 from pkgtool.errors import ConfigError, Location, UsageError
+from pkgtool.events import ignore
 from pkgtool.fingerprint import Fingerprint
 from pkgtool.fingerprint.explain import Change, explain
 from pkgtool.values import Platform
 from pkgtool.workflows.history import fingerprints_at
 from pkgtool.workflows.options import RunOptions
+from pkgtool.workflows.registries import open_registry, require_registry
 from pkgtool.workflows.tree import Tree, open_store, open_tree, target_platforms
 from pkgtool.workflows.why import changed_files
 
+_AT_ONCE = 16
 _GITHUB_RUNNERS = {"linux/amd64": "ubuntu-24.04", "linux/arm64": "ubuntu-24.04-arm"}
 
 
@@ -30,23 +35,37 @@ class Explanation:
     changes: tuple[Change, ...] = ()
 
 
-def matrix(
-    options: RunOptions, packages: Sequence[str], *, since: str, shards: int = 0, timings: Path | None = None
-) -> tuple[Job, ...]:
-    """The jobs that build what changed since a revision (empty: everything), and all that stands on it.
+@dataclass(frozen=True, slots=True)
+class MatrixOptions:
+    """What a matrix is about: everything, or what changed `since` a revision, or what a registry has not.
 
-    Raises `SourceError` for an unknown revision, `ConfigError` for a platform without a runner.
+    `timings` is a file with recorded times instead of the store's; `shards` 0 leaves that to pkgtool.yml.
+    """
+
+    since: str = ""
+    unpublished: bool = False
+    shards: int = 0
+    timings: Path | None = None
+    one_wave: bool = False
+
+
+def matrix(options: RunOptions, chosen: MatrixOptions, packages: Sequence[str]) -> tuple[Job, ...]:
+    """The jobs that build what the options choose, and all that stands on it.
+
+    Raises `SourceError` for an unknown revision, `ConfigError` for a platform without a runner, `RegistryError` if
+    the registry can't answer.
     """
     tree = open_tree(options, packages)
-    names = _changed(options, tree, since)
     platforms = target_platforms(options, tree.workspace, all_by_default=True)
     return plan_jobs(
         tree.workspace.packages,
-        names,
+        _changed(options, tree, chosen.since),
         platforms,
         runners=_runners(tree, platforms),
-        timings=_timings(options, tree, timings),
-        shards=shards or tree.workspace.settings.ci.shards,
+        timings=_timings(options, tree, chosen.timings),
+        shards=chosen.shards or tree.workspace.settings.ci.shards,
+        published=_published(options, tree, platforms) if chosen.unpublished else (),
+        one_wave=chosen.one_wave,
     )
 
 
@@ -73,6 +92,21 @@ def _changed(options: RunOptions, tree: Tree, since: str) -> tuple[str, ...]:
     _, before = fingerprints_at(options, tree, tree.names, since)
     chosen = {name: tree.package(name) for name in tree.fingerprints}
     return tuple(name for name in changed(chosen, before, tree.fingerprints) if name in tree.names)
+
+
+def _published(options: RunOptions, tree: Tree, platforms: Sequence[Platform]) -> set[tuple[str, Platform]]:
+    """The packages and platforms whose images the registry has under their current tags."""
+    address = require_registry(options, tree.workspace, [tree.fingerprints[name] for name in tree.names])
+    asked = [(n, p) for n in tree.names for p in tree.package(n).platforms if p in platforms]
+    with open_registry(address, tree.workspace, None, events=ignore, cancel=Cancellation()) as registry:
+
+        def there(name: str, platform: Platform) -> bool:
+            reference = tree.fingerprints[name].platform_reference(platform)
+            return registry.repository(reference.repository).resolve(reference.tag) is not None
+
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            answers = list(pool.map(lambda each: there(*each), asked))
+    return {each for each, found in zip(asked, answers, strict=True) if found}
 
 
 def _runners(tree: Tree, platforms: Sequence[Platform]) -> dict[Platform, str]:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 
 from pkgtool.actions.registry import Guard
+from pkgtool.fingerprint import Fingerprint
 from pkgtool.model import Workspace
+from pkgtool.oci.documents import Descriptor
+from pkgtool.oci.registry.publish import read_index
 from pkgtool.oci.registry.repository import Registry
 from pkgtool.oci.repository import Repository
-from pkgtool.values import Digest, ImageRef
+from pkgtool.values import Digest, ImageRef, Platform
 
 POLICY_FILE = "policy.yml"
 
@@ -37,15 +41,26 @@ def pull_guard(workspace: Workspace, registry: Registry) -> Guard | None:
         return registry.repository(ImageRef.parse(name).repository)
 
     verifier = Verifier(read_policy(path), open_repository=dependency)
-    accepted: dict[tuple[str, str], Digest] = {}
+    accepted: dict[tuple[str, str], Mapping[Platform, Descriptor]] = {}
     lock = threading.Lock()
 
-    def guard(repository: Repository, tag: str) -> Digest:
+    def verified(repository: Repository, tag: str, alone: Platform | None = None) -> Digest:
+        expected = Expected(tag=tag, alone=str(alone) if alone else "")
+        reference = f"{tag}-{alone.suffix}" if alone else tag
+        decision = verifier.verify(Request(repository, reference, expected))
+        decision.require()
+        return decision.digest
+
+    def guard(repository: Repository, fingerprint: Fingerprint, platform: Platform) -> Descriptor | None:
+        tag = fingerprint.reference.tag
         with lock:  # several platforms of one package are pulled at once, and decided about once
-            if (repository.name, tag) not in accepted:
-                decision = verifier.verify(Request(repository, tag, Expected(tag=tag)))
-                decision.require()
-                accepted[repository.name, tag] = decision.digest
-            return accepted[repository.name, tag]
+            if (repository.name, tag) not in accepted and repository.resolve(tag):
+                accepted[repository.name, tag] = read_index(repository, verified(repository, tag)).images
+            images = accepted.get((repository.name, tag), {})
+        if platform in images:
+            return images[platform]
+        # Other jobs of the same run have published it, and the last of them will make the index.
+        own = f"{tag}-{platform.suffix}"
+        return repository.resolve(verified(repository, tag, platform)) if repository.resolve(own) else None
 
     return guard

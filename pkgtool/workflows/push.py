@@ -24,10 +24,15 @@ from pkgtool.workflows.tree import Tree, target_platforms
 
 @dataclass(frozen=True, slots=True)
 class PushOptions:
-    """What is particular to pushing. `replace` names tags whose published content may be replaced."""
+    """What is particular to pushing. `replace` names tags whose published content may be replaced.
+
+    Without `index`, images go out under the tags of their platforms alone, and only they are signed: that is for one of
+    several jobs, after which another push makes the index.
+    """
 
     no_build: bool = False
     allow_dirty: bool = False
+    index: bool = True
     replace: tuple[str, ...] = ()
     sign: SigningOptions | None = None
     """How to sign what was published; None: not at all."""
@@ -84,10 +89,18 @@ def push(
             guard = pull_guard(tree.workspace, registry)
             found: dict[StepKind, Action] = {
                 StepKind.PULL: PullAction(site, registry, guard),
-                StepKind.PUSH: PushAction(site, registry, planned.target.platforms, replaceable),
+                StepKind.PUSH: PushAction(
+                    site, registry, planned.target.platforms, replaceable, index=push_options.index
+                ),
             }
             if attestor and push_options.sign:
-                found[StepKind.SIGN] = SignAction(site, registry, attestor, push_options.sign.annotations)
+                found[StepKind.SIGN] = SignAction(
+                    site,
+                    registry,
+                    attestor,
+                    push_options.sign.annotations,
+                    alone=() if push_options.index else planned.target.platforms,
+                )
             return found
 
         return carry_out(replace(planned, plan=plan), options, actions=actions, events=events, cancel=cancel)

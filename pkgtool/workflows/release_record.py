@@ -11,6 +11,7 @@ from pkgtool.errors import UsageError
 from pkgtool.oci import files
 from pkgtool.oci.registry.repository import Registry
 from pkgtool.release import Release
+from pkgtool.signing import verify
 from pkgtool.signing.attestor import Attestor
 from pkgtool.signing.intoto.layout import Functionaries, write_layout
 from pkgtool.signing.intoto.steps import IMAGE, INPUTS, SIGNATURE, SOURCE, Record, Step, write_link
@@ -18,8 +19,7 @@ from pkgtool.signing.keys import Signer, open_public_key, open_signer, secret_so
 from pkgtool.signing.public_key import PublicKey
 from pkgtool.signing.statements.claims import Release as ReleaseFacts
 from pkgtool.signing.statements.claims import ReleasedPackage, release
-from pkgtool.signing.statements.statement import SIGN
-from pkgtool.signing.verify import bundles
+from pkgtool.signing.statements.statement import SIGN, Statement
 from pkgtool.values import Digest
 from pkgtool.workflows.attestors import SigningOptions
 from pkgtool.workflows.tree import Tree
@@ -40,7 +40,10 @@ class Recording:
 
 
 def sign_release(found: Release, file: Path, source: str, attestor: Attestor) -> Path:
-    """Write the bundle with the signed statement of a release beside its file; gives the bundle's path."""
+    """Write the bundle with the signed statement of a release beside its file; gives the bundle's path.
+
+    One that is there already, says the same and is by the same signer stays.
+    """
     facts = ReleaseFacts(
         name=found.name,
         source=source,
@@ -55,8 +58,17 @@ def sign_release(found: Release, file: Path, source: str, attestor: Attestor) ->
         file_name=file.name,
     )
     bundle = file.with_name(file.name + BUNDLE_SUFFIX)
-    files.write_atomic(bundle, attestor.attest(release(facts).encode()).encode())
+    statement = release(facts)
+    if not _is_signed(found, bundle, statement, attestor):
+        files.write_atomic(bundle, attestor.attest(statement.encode()).encode())
     return bundle
+
+
+def _is_signed(found: Release, bundle: Path, statement: Statement, attestor: Attestor) -> bool:
+    if not bundle.is_file():
+        return False
+    evidence = verify.file(found.encode(), [bundle.read_bytes()], attestor.trust).evidence
+    return any(attestor.made(each) and each.predicate == statement.predicate for each in evidence)
 
 
 def record_release(
@@ -120,7 +132,7 @@ def _signature(registry: Registry, repository: str, index: Digest, signer: Signe
     """The bundle with this key's signature over an index. Raises `UsageError` if it was not signed with the key."""
     from pkgtool.signing.verify.evidence import Trust
 
-    found = bundles(registry.repository(repository), index, Trust((signer.public_key,)), predicate_types=(SIGN,))
+    found = verify.bundles(registry.repository(repository), index, Trust((signer.public_key,)), predicate_types=(SIGN,))
     sources = [piece.source for piece in found.evidence if piece.source]
     if not sources:
         raise UsageError(

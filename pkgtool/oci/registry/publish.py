@@ -63,9 +63,9 @@ class Publication:
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """The index that stands under the tag now, and the bytes of blobs that had to be sent."""
+    """The index that stands under the tag now, if one was asked for, and the bytes of blobs that had to be sent."""
 
-    index: Descriptor
+    index: Descriptor | None
     images: Mapping[Platform, Descriptor]
     outcome: Outcome
     sent: int = 0
@@ -92,6 +92,22 @@ def publish(
         after = _settle(target, publication, token)
     assert after.descriptor is not None
     return Published(after.descriptor, after.images, _outcome(before.images, after.images), sent)
+
+
+def publish_images(
+    source: Repository, target: Target, publication: Publication, *, cancel: Cancellation | None = None
+) -> Published:
+    """Publish images under the tags of their platforms alone: who publishes the tag itself later finds them there.
+
+    Raises `TagConflict` before anything is sent if a platform is published with another digest.
+    """
+    if _digests(_platform_tags(target, publication, publication.images)) == _digests(publication.images):
+        return Published(None, publication.images, Outcome.UNCHANGED)
+    with _alone(target, publication, cancel or Cancellation()):
+        if not publication.replace:
+            _refuse_conflicts(target, publication, read_index(target, publication.tag).images)
+        sent = _push_images(source, target, publication)
+    return Published(None, publication.images, Outcome.CREATED, sent)
 
 
 def _push_images(source: Repository, target: Target, publication: Publication) -> int:
