@@ -29,6 +29,7 @@ class Fetched:
 def fetch(options: RunOptions, arguments: Sequence[str], *, events: Sink, cancel: Cancellation) -> list[Fetched]:
     """Fetch for packages and all that they depend on, for the tree's platforms unless others are named.
 
+    What is there already is hashed, and fetched again if it is damaged: nothing may be missing offline.
     Raises `InputError` or `Problems` for what no place serves, `ConfigError` for stale locks.
     """
     workspace, names = open_workspace(options, arguments)
@@ -45,6 +46,7 @@ def fetch(options: RunOptions, arguments: Sequence[str], *, events: Sink, cancel
             package = workspace.packages[name]
             platforms = [platform for platform in package.platforms if platform in wanted]
             artifacts = {a.digest: a for a in access.artifacts(package, platforms)}
+            fetcher.reject_damaged(tuple(artifacts.values()))
             fetched = access.fetch(package, platforms, step=f"fetch {name}")
             result.append(Fetched(name, len(artifacts), fetched, sum(a.size for a in artifacts.values())))
     return result
