@@ -5,37 +5,44 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
 from tests.support.command_line import PROJECT, CommandLine
+from tests.support.emulation import emulator
 from tests.support.offline import no_network
 from tests.support.store_images import StoredImage, stored
 
 _STORE = os.environ.get("PKGTOOL_STORE", "")  # before tests get an environment of their own
-PACKAGES = ("getty", "sshd", "vsudd", "vpnkit-forwarder")
-PLATFORMS = ("linux/amd64", "linux/arm64")
 
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """The packages, built for all platforms."""
+    """The packages, each built when a test first asks for it; a no-op if it is built already.
+
+    `emulators` are kept as long as the fixture lives: foreign packages can be built, and what is in them run.
+    """
 
     pkgtool: CommandLine
+    emulators: ExitStack
+    _images: dict[tuple[str, str], StoredImage] = field(default_factory=dict)
 
     def image(self, package: str, arch: str = "amd64") -> StoredImage:
-        reference = self.pkgtool.run("show-tag", package).ok().out.strip()
-        return stored(self.pkgtool.store, f"{reference}-{arch}")
+        if (package, arch) not in self._images:
+            self.emulators.enter_context(emulator(arch))
+            self.pkgtool.run("build", "--platform", f"linux/{arch}", "--progress", "plain", package, timeout=1800).ok()
+            reference = self.pkgtool.run("show-tag", package).ok().out.strip()
+            self._images[package, arch] = stored(self.pkgtool.store, f"{reference}-{arch}")
+        return self._images[package, arch]
 
 
 @pytest.fixture(scope="session")
-def built() -> Built:
-    """Everything that the tests run. A no-op if it is built already."""
-    line = CommandLine(PROJECT, Path(_STORE) if _STORE else _default_store())
-    line.run("build", "--platform", ",".join(PLATFORMS), "--progress", "plain", *PACKAGES, timeout=1800).ok()
-    return Built(line)
+def built() -> Iterator[Built]:
+    with ExitStack() as emulators:
+        yield Built(CommandLine(PROJECT, Path(_STORE) if _STORE else _default_store()), emulators)
 
 
 def _default_store() -> Path:
@@ -61,8 +68,8 @@ def unpacked(built: Built, tmp_path_factory: pytest.TempPathFactory) -> Callable
 def rootfs(unpacked: Callable[[str, str], Path], tmp_path: Path) -> Callable[..., Path]:
     """A copy of an unpacked image for the test alone."""
 
-    def copy(package: str, arch: str = "amd64") -> Path:
-        target = tmp_path / f"{package}-{arch}"
+    def copy(package: str, arch: str = "amd64", name: str = "") -> Path:
+        target = tmp_path / f"{package}-{arch}{name}"
         subprocess.run(["cp", "-a", "--reflink=auto", unpacked(package, arch), target], check=True)
         return target
 

@@ -9,6 +9,9 @@ import time
 from types import TracebackType
 from typing import Self
 
+# What a shell's line editor sends around each line, to tell pasted text from typed.
+_PASTE_MODE = re.compile(r"\x1b\[\?2004[hl]\r?")
+
 
 class Terminal:
     """A pseudo-terminal; `device` is the path of its end for programs."""
@@ -42,15 +45,18 @@ class Terminal:
                 return before
             if not self._wait(deadline - time.monotonic()):
                 raise AssertionError(f"no {pattern!r} within {seconds} s, but {self.seen!r}")
-            self.seen += os.read(self._ours, 4096).decode("utf-8", "replace")
+            self._read()
 
     def silent(self, seconds: float) -> str:
         """Whatever comes within a while: nothing, if nothing is written to the terminal."""
         deadline = time.monotonic() + seconds
         while self._wait(deadline - time.monotonic()):
-            self.seen += os.read(self._ours, 4096).decode("utf-8", "replace")
+            self._read()
         found, self.seen = self.seen, ""
         return found
+
+    def _read(self) -> None:
+        self.seen = _PASTE_MODE.sub("", self.seen + os.read(self._ours, 4096).decode("utf-8", "replace"))
 
     def _wait(self, seconds: float) -> bool:
         return bool(select.select([self._ours], [], [], max(0.0, seconds))[0])

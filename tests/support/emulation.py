@@ -1,0 +1,92 @@
+"""Programs of other platforms: the emulator that lets them run here, and a room in which none does.
+
+Since Linux 6.7 every user namespace may have a binfmt_misc of its own (Documentation/admin-guide/binfmt-misc.rst),
+which hides the machine's. Whoever changed the machine's registrations instead would disturb what runs beside.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pkgtool.engines import binfmt
+from pkgtool.values import Platform
+
+_REGISTRATIONS = Path("/usr/lib/binfmt.d")
+_QEMU = {"arm64": "aarch64", "riscv64": "riscv64"}
+
+# Waits on standard input for its ids, shuts the machine's handlers out, then becomes the command.
+_ROOM = """
+read -r _ &&
+mount --make-rprivate / &&
+mount -t binfmt_misc binfmt_misc /proc/sys/fs/binfmt_misc &&
+exec "$@" </dev/null
+"""
+
+
+@contextmanager
+def emulator(arch: str) -> Iterator[None]:
+    """Let programs for the architecture run: by Debian's qemu-user-static, if the machine can't run them already.
+
+    What is registered here goes with its last user.
+    """
+    platform = Platform("linux", arch)
+    if binfmt.runs_natively(platform):
+        yield
+        return
+    name = f"pkgtool-tests-{arch}"
+    entry = binfmt.BINFMT_MISC / name
+    with (Path(tempfile.gettempdir()) / f"{name}.lock").open("w") as users:
+        fcntl.flock(users, fcntl.LOCK_EX)
+        if binfmt.handler(platform) is None:
+            _register(arch, name)
+        fcntl.flock(users, fcntl.LOCK_SH)
+        binfmt.require(platform, "the tests run such images")
+        try:
+            yield
+        finally:
+            try:
+                fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                pass  # others still use it
+            else:
+                if entry.exists():
+                    entry.write_text("-1")
+
+
+def _register(arch: str, name: str) -> None:
+    """What systemd-binfmt does where there is systemd."""
+    if not (binfmt.BINFMT_MISC / "register").exists():
+        subprocess.run(["mount", "-t", "binfmt_misc", "binfmt_misc", binfmt.BINFMT_MISC], check=True)
+    qemu = _QEMU[arch]
+    line = (_REGISTRATIONS / f"qemu-{qemu}.conf").read_text().strip()
+    (binfmt.BINFMT_MISC / "register").write_text(line.replace(f":qemu-{qemu}:", f":{name}:", 1))
+
+
+def run_without_emulators(command: list[str]) -> subprocess.CompletedProcess[str]:
+    """Run a command as root of a user namespace with all ids and an empty binfmt_misc: nothing foreign can run."""
+    room = ["unshare", "--user", "--mount", "sh", "-c", _ROOM, "sh", *command]
+    with subprocess.Popen(
+        room, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            _give_all_ids(process.pid)
+            out, err = process.communicate("go\n", timeout=1800)
+        except BaseException:
+            process.kill()
+            raise
+    return subprocess.CompletedProcess(command, process.returncode, out, err)
+
+
+def _give_all_ids(process: int) -> None:
+    """Map every user and group to itself, once the process is in its own user namespace."""
+    ours = os.readlink("/proc/self/ns/user")
+    while os.readlink(f"/proc/{process}/ns/user") == ours:
+        os.sched_yield()
+    for kind in ("uid_map", "gid_map"):
+        Path(f"/proc/{process}/{kind}").write_text("0 0 4294967295\n")
