@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import tarfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +22,6 @@ STEPS = (
     "COPY . /srv",
     "RUN umask; mkdir -p /made/by; echo step > /made/by/step; ls -la /srv > /dev/null; touch /made/now",
     "RUN sort /srv/letters > /made/sorted; date > /dev/null; env | grep -c . > /dev/null",
-    "ARG SOURCE_DATE_EPOCH",
     'RUN echo "$SOURCE_DATE_EPOCH" > /made/time; printenv TZ LANG LC_ALL > /made/locale || true',
 )
 
@@ -137,5 +137,10 @@ def test_two_commits_with_one_tree_are_one_digest(first: Tree, clone: TreeBuilde
 
 def test_the_time_in_an_image_is_the_packages_own(first: Tree) -> None:
     assert first.image.config["created"] == "2020-01-01T00:00:00Z"
+    with tarfile.open(first.image.layers[-1]) as layer:
+        seen = layer.extractfile("made/time")
+        assert seen is not None
+        assert seen.read() == b"1577836800\n", "SOURCE_DATE_EPOCH reaches every step, declared or not"
+        assert {member.mtime for member in layer} == {1577836800}
     assert "org.opencontainers.image.revision" not in first.image.labels
     assert first.image.labels["org.opencontainers.image.version"] in first.image.reference
