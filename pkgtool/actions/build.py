@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from pkgtool.actions import authorities
 from pkgtool.actions.failed_step import StepWatcher
 from pkgtool.actions.inputs import InputAccess
 from pkgtool.actions.site import Site
@@ -105,7 +106,8 @@ class BuildAction:
         if package.seal:
             return self._sealed(work, scratch, cancel)
         write_context(self._site.sources, package.context, context, epoch=work.epoch)
-        text = "" if package.rootfs else _declare_epoch(context / package.dockerfile)
+        lender = self._lender(work, scratch)
+        text = "" if package.rootfs else _prepare(context / package.dockerfile, lender)
         normalise(context, epoch=work.epoch)
         if package.inputs:
             self._inputs.stage(package, work.platform, context)
@@ -116,11 +118,19 @@ class BuildAction:
             return from_rootfs(archive, config), rootfs_maker()
         watcher = StepWatcher(log)
         try:
-            made_by = self._site.engine.build(self._request(work, context), archive, log=watcher, cancel=cancel)
+            request = self._request(work, context, lender)
+            made_by = self._site.engine.build(request, archive, log=watcher, cancel=cancel)
         except BuildError as failure:
-            failure.location = watcher.place(failure, f"{package.path}/{package.dockerfile}".lstrip("/"), text)
+            file = f"{package.path}/{package.dockerfile}".lstrip("/")
+            failure.location = watcher.place(failure, file, text, declared=len(_arguments(lender)))
             raise
-        return from_docker_archive(archive, scratch, mounts=_mounts(text)), str(made_by)
+        return from_docker_archive(archive, scratch, mounts=_mounts(text, lender)), str(made_by)
+
+    def _lender(self, work: _Work, scratch: Path) -> Parent | None:
+        """What lends this machine's certificate authorities to steps that have the network."""
+        if not work.package.network:
+            return None
+        return authorities.image(self._site.store.layout, scratch, work.platform, epoch=work.epoch)
 
     def _sealed(self, work: _Work, scratch: Path, cancel: Cancellation) -> tuple[Product, str]:
         from pkgtool.actions import sealing
@@ -136,12 +146,13 @@ class BuildAction:
         )
         return product, sealing.MADE_BY
 
-    def _request(self, work: _Work, context: Path) -> BuildRequest:
+    def _request(self, work: _Work, context: Path, lender: Parent | None) -> BuildRequest:
         package = work.package
         arguments = {
             **work.fingerprint.build_args,
             **{argument_name(d): str(p.reference) for d, p in work.parents if d.role is not Role.REFERENCE},
             dockerfile.EPOCH_ARGUMENT: str(work.epoch),
+            **(authorities.VARIABLES if lender else {}),
         }
         return BuildRequest(
             title=f"{package.name} {work.platform}",
@@ -149,7 +160,7 @@ class BuildAction:
             dockerfile=package.dockerfile,
             platform=work.platform,
             build_args=arguments,
-            parents=tuple(parent for _, parent in work.parents),
+            parents=(*(parent for _, parent in work.parents), *([lender] if lender else [])),
             network=package.network,
             use_cache=package.cache and package.name not in self._site.rebuild,
             epoch=work.epoch,
@@ -244,16 +255,27 @@ class BuildFailed(BuildError):
         self.log = log
 
 
-def _mounts(text: str) -> tuple[str, ...] | None:
+def _mounts(text: str, lender: Parent | None) -> tuple[str, ...] | None:
     """Where the steps of the final image have mounts of their own; None if it has no steps."""
     steps = dockerfile.final_steps(text)
-    return tuple(target for step in steps for target in dockerfile.mount_targets(step)) if steps else None
+    if not steps:
+        return None
+    lent = dockerfile.mount_targets(authorities.mount(lender)) if lender else []
+    return (*lent, *(target for step in steps for target in dockerfile.mount_targets(step)))
 
 
-def _declare_epoch(recipe: Path) -> str:
-    """Let every step of a Dockerfile see SOURCE_DATE_EPOCH; returns the Dockerfile as it was written."""
+def _arguments(lender: Parent | None) -> tuple[str, ...]:
+    """What every step of a Dockerfile is to see in its environment."""
+    return (dockerfile.EPOCH_ARGUMENT, *(authorities.VARIABLES if lender else ()))
+
+
+def _prepare(recipe: Path, lender: Parent | None) -> str:
+    """Let every step of a Dockerfile see those arguments, and lend it certificates; returns it as it was written."""
     text = recipe.read_text("utf-8", "surrogateescape")
-    recipe.write_text(dockerfile.with_epoch(text), "utf-8", "surrogateescape")
+    shown = dockerfile.declaring(text, _arguments(lender))
+    if lender:
+        shown = dockerfile.with_mount(shown, authorities.mount(lender))
+    recipe.write_text(shown, "utf-8", "surrogateescape")
     return text
 
 

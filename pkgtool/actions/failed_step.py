@@ -30,12 +30,17 @@ class StepWatcher:
         if reached:
             self._reached = reached.group(1)
 
-    def place(self, failure: BuildError, file: str, text: str) -> Location | None:
-        """Where in `file`, whose content is `text`, the failure is; None if that can't be told."""
+    def place(self, failure: BuildError, file: str, text: str, *, declared: int = 1) -> Location | None:
+        """Where in `file`, whose content is `text`, the failure is; None if that can't be told.
+
+        `declared` is how many arguments were declared in it for the engine.
+        """
         known = list(instructions(text))
         lines = (_line(known, step) for step in (*self._failed, self._reached) if step)
         parsing = _PARSING.search(failure.message)
-        line = next(filter(None, lines), 0) or (original_line(text, int(parsing.group(1))) if parsing else 0)
+        line = next(filter(None, lines), 0)
+        if parsing and not line:
+            line = original_line(text, int(parsing.group(1)), declared=declared)
         content = text.splitlines()
         return Location(file, line, 1, content[line - 1]) if 0 < line <= len(content) else None
 

@@ -1,4 +1,4 @@
-"""Reading Dockerfiles, as far as pkgtool must: their instructions, their stages, and SOURCE_DATE_EPOCH.
+"""Reading Dockerfiles, as far as pkgtool must, and declaring in them what every step is to see.
 
 Follows the Dockerfile reference: parser directives, line continuation, comments, here-documents.
 """
@@ -6,13 +6,14 @@ Follows the Dockerfile reference: parser directives, line continuation, comments
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 EPOCH_ARGUMENT = "SOURCE_DATE_EPOCH"
 _ESCAPE_DIRECTIVE = re.compile(r"#\s*escape\s*=\s*([\\`])\s*\Z", re.IGNORECASE)
 _DIRECTIVE = re.compile(r"#\s*[a-zA-Z]+\s*=")
 _HEREDOC = re.compile(r"<<-?\s*([\"']?)([A-Za-z_][A-Za-z0-9_]*)\1")
+_RUN = re.compile(r"\s*RUN\b", re.IGNORECASE)
 _VARIABLE = re.compile(r"\$(?:\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}|([A-Za-z_][A-Za-z0-9_]*))")
 
 
@@ -126,21 +127,33 @@ def mount_targets(step: str) -> list[str]:
     return [value.strip("\"'/") for key, _, value in fields if key in ("target", "dst", "destination")]
 
 
-def with_epoch(text: str) -> str:
-    """The same Dockerfile with SOURCE_DATE_EPOCH declared in every stage, so that every RUN sees it.
+def declaring(text: str, names: Sequence[str]) -> str:
+    """The same Dockerfile with arguments declared in every stage, so that every RUN sees them.
 
     An argument is in the environment of a step only if its stage declares it. Nothing of it stays in the image.
     """
     lines = text.splitlines()
+    added = [f"ARG {name}" for name in names]
     for earlier, stage in enumerate(stages(text)):
-        lines.insert(stage.instruction.last_line + earlier, f"ARG {EPOCH_ARGUMENT}")
+        place = stage.instruction.last_line + earlier * len(added)
+        lines[place:place] = added
     return "\n".join(lines) + "\n"
 
 
-def original_line(text: str, line: int) -> int:
-    """The line of the Dockerfile as written that became `line` after `with_epoch`."""
-    before = sum(1 for n, stage in enumerate(stages(text)) if stage.instruction.last_line + n + 1 < line)
-    return line - before
+def with_mount(text: str, flag: str) -> str:
+    """The same Dockerfile with one more `--mount=…` in every RUN; no line is added."""
+    lines = text.splitlines()
+    for instruction in instructions(text):
+        if instruction.keyword == "RUN":
+            first = instruction.first_line - 1
+            lines[first] = _RUN.sub(lambda m: f"{m.group()} {flag}", lines[first], count=1)
+    return "\n".join(lines) + "\n"
+
+
+def original_line(text: str, line: int, *, declared: int = 1) -> int:
+    """The line of the Dockerfile as written that became `line` when `declared` arguments were declared in it."""
+    ends = (stage.instruction.last_line + number * declared for number, stage in enumerate(stages(text), start=1))
+    return line - declared * sum(end < line for end in ends)
 
 
 def _escape(lines: list[str]) -> str:

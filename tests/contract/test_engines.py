@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import threading
@@ -21,6 +22,7 @@ from pkgtool.values import Platform
 from tests.support.command_line import CommandLine
 from tests.support.docker_engines import DockerEngine
 from tests.support.engine_builds import AMD64, BUSYBOX, EPOCH, build, busybox_parent, request, with_shell
+from tests.support.store_images import stored
 from tests.support.tree import TreeBuilder
 
 pytestmark = [pytest.mark.engine, pytest.mark.network, pytest.mark.xdist_group("docker")]
@@ -257,3 +259,38 @@ def test_every_engine_makes_the_same_image(
     assert not called.exists()
     seen = {image["package"]: image["digest"] for image in images}
     assert seen == _AGREED.setdefault("digests", seen)
+
+
+LENT = """\
+ARG BASE_IMAGE
+FROM ${BASE_IMAGE} AS first
+RUN cat "$SSL_CERT_FILE" > /first
+FROM ${BASE_IMAGE}
+COPY --from=first /first /first
+COPY . /context
+RUN cat "$CURL_CA_BUNDLE" > /second
+"""
+
+
+def test_steps_with_the_network_trust_whom_the_machine_trusts(
+    server: DockerEngine | None,
+    tree: TreeBuilder,
+    pkgtool: CommandLine,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    """And nothing of it is in the image, its configuration or its context."""
+    authorities = tmp_path / "authorities.pem"
+    authorities.write_text("an authority\n")
+    monkeypatch.setenv("SSL_CERT_FILE", str(authorities))
+    monkeypatch.setenv("DOCKER_HOST", server.host if server else "unix:///nowhere/docker.sock")
+    tree.package("base", dockerfile=BUSYBOX, files={"busybox": Path(shutil.which("busybox") or "").read_bytes()})
+    tree.package("app", "network: true\ndepends:\n  packages: [base]\n", dockerfile=LENT)
+    tree.commit()
+    reference = pkgtool("build", "--json", "app").ok() and pkgtool("show-tag", "app").ok().out.strip()
+    image = stored(pkgtool.store, f"{reference}-amd64")
+    root = image.unpack(tmp_path / "root")
+    assert (root / "first").read_text() == (root / "second").read_text() == "an authority\n"
+    assert sorted(path.name for path in (root / "context").iterdir()) == ["Dockerfile", "build.yml", "content"]
+    assert not [name for name in image.names() if "authorities" in name]
+    assert "authorities" not in json.dumps(image.config)
