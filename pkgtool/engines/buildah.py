@@ -113,7 +113,8 @@ class BuildahEngine:
             return process.run(
                 [*self._namespaces(network), "buildah", *storage, *arguments],
                 why="run builds in namespaces of their own",
-                env={"BUILDAH_ISOLATION": "chroot", "TMPDIR": str(self._store.temporary())},
+                # Builds need nobody's credentials; and buildah fails if DOCKER_CONFIG names a place without any.
+                env={"BUILDAH_ISOLATION": "chroot", "TMPDIR": str(self._store.temporary()), "DOCKER_CONFIG": ""},
                 on_line=log,
                 cancel=cancel,
                 accept=accept,
