@@ -40,6 +40,9 @@ class Unfinished:
             yield
             return
         with locks.held(self._state / "locks" / f"upload-{key}", cancel=cancel, on_wait=on_wait):
+            # What a killed process was just writing: whoever holds the lock is the only one that writes it.
+            for leftover in (self._state / "uploads").glob(f".{key}.json.*"):
+                leftover.unlink(missing_ok=True)
             yield
 
     def location(self, key: str) -> str | None:
