@@ -28,6 +28,8 @@ class Outcome(StrEnum):
     REUSED = "reused"
     DONE = "done"
     PUSHED = "pushed"
+    REPLACED = "replaced"
+    """Published in the place of other content, as was asked for."""
     SIGNED = "signed"
     UNCHANGED = "unchanged"
     FAILED = "failed"
@@ -55,6 +57,9 @@ class StepResult:
 
 Action = Callable[[Step, Cancellation], StepResult]
 
+_TRANSFERS = frozenset((StepKind.PULL, StepKind.PUSH, StepKind.SIGN))
+"""Kinds of steps that wait for a network most of their time, so that cores don't limit them."""
+
 
 @dataclass(slots=True)
 class Results:
@@ -75,15 +80,17 @@ def run(
     actions: Mapping[StepKind, Action],
     *,
     jobs: int,
+    transfers: int = 0,
     keep_going: bool = False,
     events: Sink,
     cancel: Cancellation,
 ) -> Results:
-    """Do what a plan says, `jobs` steps at a time. Errors of steps are in the results, none is raised.
+    """Do what a plan says, `jobs` steps at a time, and beside them `transfers` that mostly wait for a network.
 
-    A defect in an action (an exception that is no `PkgtoolError`) ends the run and is raised.
+    Errors of steps are in the results, none is raised; a defect in an action (an exception that is no
+    `PkgtoolError`) ends the run and is raised.
     """
-    return _Run(plan, actions, jobs, keep_going, events, cancel).run()
+    return _Run(plan, actions, jobs, transfers or jobs, keep_going, events, cancel).run()
 
 
 class _Run:
@@ -92,18 +99,20 @@ class _Run:
         plan: Plan,
         actions: Mapping[StepKind, Action],
         jobs: int,
+        transfers: int,
         keep_going: bool,
         events: Sink,
         cancel: Cancellation,
     ) -> None:
         self._plan = plan
         self._actions = actions
-        self._jobs = jobs
+        self._jobs = {False: jobs, True: transfers}
         self._keep_going = keep_going
         self._events = events
         self._cancel = cancel
         self._changed = threading.Condition()
-        self._ready: list[tuple[float, int, str]] = []
+        self._ready: dict[bool, list[tuple[float, int, str]]] = {False: [], True: []}
+        """What can begin: transfers (True), and what works on this machine."""
         self._missing = {step.id: set(step.needs) for step in plan.to_do()}
         self._users: dict[str, list[str]] = {}
         self._priority = _chain_seconds(plan)
@@ -115,8 +124,11 @@ class _Run:
 
     def run(self) -> Results:
         self._begin()
-        count = min(self._jobs, len(self._missing))
-        workers = [threading.Thread(target=self._work, daemon=True) for _ in range(count)]
+        workers = [
+            threading.Thread(target=self._work, args=(transfers,), daemon=True)
+            for transfers, jobs in self._jobs.items()
+            for _ in range(min(jobs, sum(1 for s in self._plan.to_do() if (s.kind in _TRANSFERS) is transfers)))
+        ]
         for worker in workers:
             worker.start()
         for worker in workers:
@@ -141,25 +153,26 @@ class _Run:
                 self._push(identity)
 
     def _push(self, identity: str) -> None:
-        heapq.heappush(self._ready, (-self._priority[identity], self._position[identity], identity))
+        ready = self._ready[self._plan.by_id[identity].kind in _TRANSFERS]
+        heapq.heappush(ready, (-self._priority[identity], self._position[identity], identity))
 
-    def _work(self) -> None:
-        while (step := self._next()) is not None:
+    def _work(self, transfers: bool) -> None:
+        while (step := self._next(self._ready[transfers])) is not None:
             result = self._do(step)
             with self._changed:
                 self._running -= 1
                 self._settle(step, result)
                 self._changed.notify_all()
 
-    def _next(self) -> Step | None:
+    def _next(self, ready: list[tuple[float, int, str]]) -> Step | None:
         with self._changed:
             while True:
                 if self._stopping or self._cancel.requested:
                     return None
-                if self._ready:
+                if ready:
                     self._running += 1
-                    return self._plan.by_id[heapq.heappop(self._ready)[2]]
-                if not self._running:
+                    return self._plan.by_id[heapq.heappop(ready)[2]]
+                if not self._running and not any(self._ready.values()):
                     self._changed.notify_all()
                     return None
                 self._changed.wait(0.2)

@@ -27,6 +27,9 @@ from pkgtool.workflows.locks import make_fetcher, read_locks
 from pkgtool.workflows.options import RunOptions
 from pkgtool.workflows.tree import Tree, build_platform, open_store, open_tree, target_platforms
 
+_TRANSFERS = 8
+"""How many packages are pulled, pushed or signed at a time, unless `--jobs` says it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Planned:
@@ -133,5 +136,13 @@ def carry_out(
             **(actions(site) if actions else {}),
         }
         jobs = engines.job_count(options, nodes)
-        results = run(plan, known, jobs=jobs, keep_going=options.keep_going, events=events, cancel=cancel)
+        results = run(
+            plan,
+            known,
+            jobs=jobs,
+            transfers=options.jobs or max(jobs, _TRANSFERS),
+            keep_going=options.keep_going,
+            events=events,
+            cancel=cancel,
+        )
     return BuildReport(tree, plan, results, store, tuple(notes))

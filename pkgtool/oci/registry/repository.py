@@ -47,6 +47,8 @@ class Registry:
         self._lock = threading.Lock()
         self._busy: dict[Digest, threading.Lock] = {}
         self._places: dict[Digest, list[str]] = {}
+        self.uploads = threading.BoundedSemaphore(self.settings.parallel)
+        """Held while a blob is sent: several packages are pushed at once, and share this registry's limit."""
 
     def repository(self, name: str) -> RegistryRepository:
         """The repository `name` (below the address's prefix), such as `linuxkit/getty`."""
@@ -171,6 +173,7 @@ class RegistryRepository:
             known = [place for place in self.registry.places(descriptor.digest) if place != self.path]
             places = list(dict.fromkeys([*known, *(place for place in candidates if place != self.path)]))
             upload = Upload(self.registry.transport, self.path, descriptor, content, self.registry.unfinished)
-            sent = upload.run(places)
+            with self.registry.uploads:
+                sent = upload.run(places)
             self.registry.note_place(descriptor.digest, self.path)
             return sent

@@ -41,7 +41,7 @@ class RegistrySettings:
     certificates: tuple[Path, ...] = field(default_factory=certificate_directories)
     state: Path | None = None
     parallel: int = 8
-    """Transfers at a time, per copied image."""
+    """Uploads at a time."""
     chunk: int = 32 * MEBIBYTE
     """Bytes per request of a large upload; smaller blobs go in one request."""
     retry: RetryPolicy = RetryPolicy()
