@@ -10,6 +10,7 @@ from dataclasses import replace
 from pkgtool.actions.site import Site
 from pkgtool.cancel import Cancellation
 from pkgtool.errors import RegistryError
+from pkgtool.events import Note
 from pkgtool.executor import Outcome, StepResult
 from pkgtool.fingerprint import Fingerprint
 from pkgtool.oci.documents import Descriptor
@@ -22,8 +23,12 @@ from pkgtool.oci.store import MemoRecord
 from pkgtool.oci.store.repository import StoreRepository
 from pkgtool.plan.planner import build_key
 from pkgtool.plan.steps import Step
-from pkgtool.values import Platform
+from pkgtool.values import Digest, Platform
 
+_OUTCOMES = {
+    publishing.Outcome.UNCHANGED: Outcome.UNCHANGED,
+    publishing.Outcome.REPLACED: Outcome.REPLACED,
+}
 Guard = Callable[[Repository, Fingerprint, Platform], Descriptor | None]
 """Verifies what is published under a package's tag for a platform before it is used: the manifest that it accepted.
 
@@ -119,13 +124,18 @@ class PushAction:
             ),
             cancel=cancel,
         )
-        unchanged = published.outcome is publishing.Outcome.UNCHANGED
+        for platform, before in sorted(published.replaced.items()):
+            self._say_replaced(step, platform, before.digest, published.images[platform].digest)
         return StepResult(
-            Outcome.UNCHANGED if unchanged else Outcome.PUSHED,
+            _OUTCOMES.get(published.outcome, Outcome.PUSHED),
             _as_record(published),
             time.monotonic() - started,
             sent=published.sent,
         )
+
+    def _say_replaced(self, step: Step, platform: Platform, before: Digest, now: Digest) -> None:
+        what = f"{self.target(step.package).name}:{step.reference.tag if step.reference else ''} {platform}"
+        self._site.events(Note("warning", f"replaced what was published as {what}: was {before}, is {now}"))
 
     def target(self, name: str) -> RegistryRepository:
         """The repository of a package."""

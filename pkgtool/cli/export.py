@@ -26,12 +26,12 @@ def run(parsed: argparse.Namespace) -> int:
     from pkgtool.cli.session import cancellable
     from pkgtool.release import Release
     from pkgtool.report.progress import sink_for
-    from pkgtool.workflows.promote import export_release
+    from pkgtool.workflows.promote import Moving, export_release
 
     release = Release.read(parsed.release)
     source = parsed.registry or release.registry
     events = sink_for(options.progress_mode(parsed), verbosity=parsed.verbose)
     with cancellable() as cancel:
-        done = export_release(run_options(parsed), release, source, parsed.path, events=events, cancel=cancel)
+        done = export_release(run_options(parsed), release, source, parsed.path, Moving(events), cancel=cancel)
     transfers.emit(done, as_json=parsed.json)
     return ExitCode.OK

@@ -35,7 +35,7 @@ def run(parsed: argparse.Namespace) -> int:
 
     events = sink_for(options.progress_mode(parsed), verbosity=parsed.verbose)
     with cancellable() as cancel:
-        found = list(manifests(run_options(parsed), parsed.packages, tag=parsed.of, events=events, cancel=cancel))
+        found = manifests(run_options(parsed), parsed.packages, tag=parsed.of, events=events, cancel=cancel)
     if parsed.json:
         options.emit(json.dumps([_document(item) for item in found], indent=2))
     else:

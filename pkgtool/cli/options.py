@@ -95,14 +95,25 @@ def add_tag_options(parser: argparse.ArgumentParser) -> None:
     network.add_argument("--nonetwork", action="store_false", dest="network", help="take the network from build steps")
 
 
-def add_registry_options(parser: argparse.ArgumentParser, *, pulling: bool = True) -> None:
-    """Add where images are published, and for commands that may build, how that is used."""
+def add_replace(parser: argparse.ArgumentParser) -> None:
+    """Add the one way to move a published tag."""
+    parser.add_argument(
+        "--replace", action="append", default=[], metavar="TAG", help="allow other content under this published tag"
+    )
+
+
+def add_registry_options(parser: argparse.ArgumentParser, *, pulling: bool = True, optional: bool = True) -> None:
+    """Add where images are published, and for commands that may build, how that is used.
+
+    A command that is not `optional` about the registry can't go on without it.
+    """
     group = parser.add_argument_group("registry")
     group.add_argument("--registry", default="", metavar="HOST[/PREFIX]", help="instead of pkgtool.yml's registry")
     if pulling:
         group.add_argument(
             "--no-pull", action="store_false", dest="pull", help="build also what the registry has under the tag"
         )
+    if pulling and optional:
         group.add_argument(
             "--registry-optional", action="store_true", help="if the registry can't answer, warn and build"
         )

@@ -21,10 +21,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     options.add_packages(parser)
     parser.add_argument("--dry-run", action="store_true", help="show the plan and do nothing")
     parser.add_argument("--no-build", action="store_true", help="fail if something is not built yet")
+    parser.add_argument("--force", action="store_true", help="build the named packages anew; published tags stay")
     parser.add_argument("--allow-dirty", action="store_true", help="publish what is not committed, under dirty tags")
-    parser.add_argument(
-        "--replace", action="append", default=[], metavar="TAG", help="allow other content under this published tag"
-    )
+    options.add_replace(parser)
     parser.add_argument(
         "--no-index", action="store_false", dest="index", help="one of several jobs: a last push makes the indexes"
     )
@@ -34,7 +33,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     signing.add_signing_options(parser)
     options.add_builder_options(parser)
-    options.add_registry_options(parser)
+    options.add_registry_options(parser, optional=False)
     options.add_tag_options(parser)
 
 
@@ -47,12 +46,13 @@ def run(parsed: argparse.Namespace) -> int:
 
     sign = signing.signing_options(parsed) if parsed.sign else None
     chosen = PushOptions(
-        parsed.no_build,
-        parsed.allow_dirty,
-        parsed.index,
-        tuple(parsed.replace),
-        sign,
-        parsed.allow_development_keys,
+        no_build=parsed.no_build,
+        rebuild=parsed.force,
+        allow_dirty=parsed.allow_dirty,
+        index=parsed.index,
+        replace=tuple(parsed.replace),
+        sign=sign,
+        allow_development=parsed.allow_development_keys,
     )
     if parsed.dry_run:
         return _show_plan(parsed, chosen)

@@ -23,6 +23,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name", metavar="NAME", help="the release tag")
     options.add_packages(parser)
     parser.add_argument("--git-tag", default="", metavar="TAG", help="release the commit of this git tag")
+    options.add_replace(parser)
     parser.add_argument("--file", type=Path, metavar="FILE", help="where the release file goes (default: NAME.json)")
     parser.add_argument("--sign", action="store_true", help="sign the release file, and record the steps (in-toto)")
     parser.add_argument("--in-toto", type=Path, metavar="DIR", help="where the links go (default: NAME.in-toto)")
@@ -49,6 +50,7 @@ def run(parsed: argparse.Namespace) -> int:
             parsed.name,
             parsed.packages,
             git_tag=parsed.git_tag,
+            replace=tuple(parsed.replace),
             file=file,
             signing=signing.signing_options(parsed) if parsed.sign else None,
             recording=_recording(parsed, file) if parsed.sign and parsed.key else None,

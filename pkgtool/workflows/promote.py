@@ -11,24 +11,26 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pkgtool.cancel import Cancellation
-from pkgtool.errors import PkgtoolError, RegistryError, StoreError, UsageError
+from pkgtool.errors import PkgtoolError, StoreError, UsageError
 from pkgtool.events import Note, Sink
 from pkgtool.oci.documents import EMPTY, Manifest
 from pkgtool.oci.registry.companions import copy_with_companions
-from pkgtool.oci.registry.point import TagMove, point_tags
-from pkgtool.oci.registry.transfer import CopyOptions
+from pkgtool.oci.registry.point import Replacing, TagMove, point_tags, refuse_conflicts
+from pkgtool.oci.registry.transfer import CopyOptions, in_parallel
 from pkgtool.oci.repository import Target
 from pkgtool.oci.store import Layout
 from pkgtool.oci.store.archive import exported, imported
 from pkgtool.oci.store.repository import StoreRepository
 from pkgtool.release import MEDIA_TYPE, Release, ReleasedPackage
 from pkgtool.workflows.options import RunOptions
-from pkgtool.workflows.registries import open_registry
+from pkgtool.workflows.registries import open_registry, release_tags, tell_replaced
 from pkgtool.workflows.store import find_store
 from pkgtool.workflows.tree import open_workspace
 
 _RELEASES = "pkgtool-release"
 """The repository of an exported layout that holds the release file."""
+_AT_ONCE = 4
+"""Packages that are copied at a time; the uploads of all of them share one limit."""
 Place = Callable[[str], Target]
 """From a package's repository name to that repository in some place."""
 
@@ -42,54 +44,76 @@ class Promoted:
     companions: int
 
 
+@dataclass(frozen=True, slots=True)
+class Moving:
+    """Whom to tell, and the tags of the target that may get other content."""
+
+    events: Sink
+    replace: tuple[str, ...] = ()
+
+
 def promote(
-    options: RunOptions, release: Release, source: str, target: str, *, events: Sink, cancel: Cancellation
+    options: RunOptions, release: Release, source: str, target: str, moving: Moving, *, cancel: Cancellation
 ) -> list[Promoted]:
-    """Copy a release from one registry to another; its tags come last."""
+    """Copy a release from one registry to another; its tags come last.
+
+    Raises `TagConflict` (or `Problems`) before anything is sent if the target has other content under its tags.
+    """
+    events = moving.events
     with _registry(options, source, events, cancel) as origin, _registry(options, target, events, cancel) as goal:
-        return _transfer(release, origin, goal, events, cancel)
+        command = f"pkgtool promote {source} {target}"
+        return _transfer(release, origin, goal, moving, cancel, command=command)
 
 
 def export_release(
-    options: RunOptions, release: Release, source: str, path: Path, *, events: Sink, cancel: Cancellation
+    options: RunOptions, release: Release, source: str, path: Path, moving: Moving, *, cancel: Cancellation
 ) -> list[Promoted]:
     """Copy a release into a directory, or (a path that ends in .tar) an archive: an OCI image layout."""
     if path.exists() and (path.is_file() or any(path.iterdir())):
         raise UsageError(f"{path} is there already", hint="name a new directory or archive")
-    with _registry(options, source, events, cancel) as origin, exported(path) as layout:
-        done = _transfer(release, origin, lambda name: StoreRepository(layout, name), events, cancel)
+    with _registry(options, source, moving.events, cancel) as origin, exported(path) as layout:
+        done = _transfer(release, origin, lambda name: StoreRepository(layout, name), moving, cancel)
         _store_release(layout, release)
         return done
 
 
 def import_release(
-    options: RunOptions, path: Path, target: str, *, events: Sink, cancel: Cancellation
+    options: RunOptions, path: Path, target: str, moving: Moving, *, cancel: Cancellation
 ) -> tuple[Release, list[Promoted]]:
     """Copy a release out of what `export_release` wrote into a registry."""
-    with imported(path) as layout, _registry(options, target, events, cancel) as goal:
+    with imported(path) as layout, _registry(options, target, moving.events, cancel) as goal:
         release = _stored_release(layout, path)
-        return release, _transfer(release, lambda name: StoreRepository(layout, name), goal, events, cancel)
-
-
-def _transfer(release: Release, source: Place, target: Place, events: Sink, cancel: Cancellation) -> list[Promoted]:
-    done: list[Promoted] = []
-    moves: list[TagMove] = []
-    for package in release.packages:
-        cancel.check()
-        events(Note("info", f"copying {package.name}"))
-        goal = target(package.repository)
-        copying = CopyOptions(step=f"copy {package.name}", sink=events)
-        found, companions = copy_with_companions(
-            source(package.repository), goal, package.index.digest, options=copying
+        command = f"pkgtool import {path} {target}"
+        return release, _transfer(
+            release, lambda name: StoreRepository(layout, name), goal, moving, cancel, command=command
         )
-        if found.digest != package.index.digest:
-            raise RegistryError(f"{goal.name} holds {found.digest}, the release says {package.index.digest}")
-        done.append(Promoted(package, goal.name, companions.referrers + companions.tags))
-        moves += [TagMove(goal, f"{package.tag}-{image.platform.suffix}", image.digest) for image in package.images]
-        tags = (package.tag, package.tag_in(release.name))
-        moves += [TagMove(goal, tag, package.index.digest) for tag in tags]
-    point_tags(moves)
+
+
+def _transfer(
+    release: Release, source: Place, target: Place, moving: Moving, cancel: Cancellation, *, command: str = ""
+) -> list[Promoted]:
+    moves = [move for package in release.packages for move in _moves(release, package, target(package.repository))]
+    replacing = Replacing(release_tags(release, moving.replace), command)
+    refuse_conflicts(moves, replacing)
+
+    def bring(package: ReleasedPackage) -> Promoted:
+        cancel.check()
+        moving.events(Note("info", f"copying {package.name}"))
+        goal = target(package.repository)
+        copying = CopyOptions(step=f"copy {package.name}", sink=moving.events)
+        _, companions = copy_with_companions(source(package.repository), goal, package.index.digest, options=copying)
+        return Promoted(package, goal.name, companions.referrers + companions.tags)
+
+    done = in_parallel(bring, release.packages, _AT_ONCE)
+    tell_replaced(point_tags(moves, replacing), moving.events)
     return done
+
+
+def _moves(release: Release, package: ReleasedPackage, goal: Target) -> list[TagMove]:
+    """Every tag of a package: its platforms', its own, the release's."""
+    tags = (package.tag, package.tag_in(release.name))
+    platforms = [TagMove(goal, f"{package.tag}-{image.platform.suffix}", image.digest) for image in package.images]
+    return [*platforms, *(TagMove(goal, tag, package.index.digest) for tag in tags)]
 
 
 @contextmanager

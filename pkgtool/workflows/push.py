@@ -9,7 +9,7 @@ from pkgtool.actions.registry import PullAction, PushAction
 from pkgtool.actions.sign import SignAction
 from pkgtool.actions.site import Site
 from pkgtool.cancel import Cancellation
-from pkgtool.errors import SourceError, StoreError
+from pkgtool.errors import SourceError, StoreError, UsageError
 from pkgtool.events import Sink
 from pkgtool.executor import Action
 from pkgtool.plan import Plan, StepKind, plan_push
@@ -31,6 +31,8 @@ class PushOptions:
     """
 
     no_build: bool = False
+    rebuild: bool = False
+    """Whether the named packages are built anew; what is published under their tags stays protected all the same."""
     allow_dirty: bool = False
     index: bool = True
     replace: tuple[str, ...] = ()
@@ -48,11 +50,13 @@ def plan_of(options: RunOptions, push_options: PushOptions, packages: Sequence[s
     planned = make_plan(
         options,
         packages,
+        rebuild=push_options.rebuild,
         platforms=lambda tree: target_platforms(options, tree.workspace, all_by_default=True),
     )
     tree = planned.tree
     if not push_options.allow_dirty:
         refuse_dirty(tree)
+    _check_replace(tree, push_options.replace)
     if push_options.sign and not push_options.allow_development:
         kernels.refuse_development(tree.package(name) for name in tree.names)
     name = require_registry(options, tree.workspace, [tree.fingerprints[n] for n in tree.names])
@@ -77,7 +81,7 @@ def push(
     # Before anything is built: a key that can't be used must not be found out after an hour.
     attestor = open_attestor(push_options.sign, tree.workspace) if push_options.sign else None
     with open_registry(name, tree.workspace, planned.store, events=events, cancel=cancel) as registry:
-        if options.pull and not planned.target.rebuild:
+        if options.pull:
             found = published_images(planned.plan, registry, tree.fingerprints, optional=False, events=events)
             planned = planned.again(published=found)
         if push_options.no_build:
@@ -114,6 +118,14 @@ def refuse_dirty(tree: Tree) -> None:
             f"not committed, so not to be published: {', '.join(dirty)}",
             hint=f"'pkgtool why {dirty[0]}' says what is; commit it, or publish under dirty tags with --allow-dirty",
         )
+
+
+def _check_replace(tree: Tree, tags: Sequence[str]) -> None:
+    """Raises `UsageError` for a tag that nothing would be pushed to: it protects nobody to ignore a slip of the pen."""
+    known = {tree.fingerprints[name].reference.tag for name in tree.names}
+    for tag in tags:
+        if tag not in known:
+            raise UsageError(f"--replace {tag}: no package that would be pushed has this tag", hint="pkgtool show-tag")
 
 
 def _refuse_builds(plan: Plan) -> None:

@@ -11,10 +11,12 @@ from pkgtool.events import Note, Sink
 from pkgtool.fingerprint import Fingerprint
 from pkgtool.model import Workspace
 from pkgtool.oci.documents import Descriptor
+from pkgtool.oci.registry.point import Pointed
 from pkgtool.oci.registry.repository import Registry
 from pkgtool.oci.registry.settings import RegistrySettings
 from pkgtool.oci.store import Store
 from pkgtool.plan import Plan, StepKind
+from pkgtool.release import Release
 from pkgtool.workflows.options import RunOptions
 
 _AT_ONCE = 16
@@ -47,6 +49,18 @@ def open_registry(
     insecure = frozenset(workspace.settings.insecure_registries) if workspace else frozenset()
     settings = RegistrySettings(insecure=insecure, state=store.private if store else None)
     return Registry(name, settings, cancel=cancel, sink=events)
+
+
+def tell_replaced(pointed: Pointed, events: Sink) -> None:
+    """Say which published tags were given other content."""
+    for name, before, now in pointed.replaced:
+        events(Note("warning", f"replaced what was published as {name}: was {before}, is {now}"))
+
+
+def release_tags(release: Release, named: Iterable[str]) -> frozenset[str]:
+    """The tags that `named` stands for: the release's own name means every tag that it sets."""
+    tags = frozenset(named)
+    return tags | {package.tag_in(release.name) for package in release.packages} if release.name in tags else tags
 
 
 def published_images(

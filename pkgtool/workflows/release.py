@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from dataclasses import replace as with_changes
 from pathlib import Path
 
 from pkgtool.cancel import Cancellation
 from pkgtool.config.loader import LoadOptions, load
-from pkgtool.errors import PkgtoolError, RegistryError, SourceError, UsageError, raise_all
+from pkgtool.errors import RegistryError, SourceError, UsageError, raise_all
 from pkgtool.events import Note, Sink
 from pkgtool.fingerprint import Fingerprint, compute
 from pkgtool.oci import files
 from pkgtool.oci.registry.describe import PublishedPackage, describe_published
-from pkgtool.oci.registry.point import TagMove, point_tags
+from pkgtool.oci.registry.point import Replacing, TagMove, point_tags
 from pkgtool.oci.registry.repository import Registry
+from pkgtool.oci.registry.transfer import in_parallel
 from pkgtool.oci.store import Store
 from pkgtool.release import Release, ReleasedPackage
 from pkgtool.source.git import commit_of, find_top
@@ -24,7 +26,7 @@ from pkgtool.values import Digest, Platform, is_tag
 from pkgtool.workflows.attestors import SigningOptions, open_attestor
 from pkgtool.workflows.options import RunOptions
 from pkgtool.workflows.push import refuse_dirty
-from pkgtool.workflows.registries import open_registry, require_registry
+from pkgtool.workflows.registries import open_registry, release_tags, require_registry, tell_replaced
 from pkgtool.workflows.release_record import Recording, record_release, sign_release
 from pkgtool.workflows.tree import Tree, find_root, open_store, open_tree, target_platforms
 
@@ -46,6 +48,7 @@ def release(
     packages: Sequence[str] = (),
     *,
     git_tag: str = "",
+    replace: Sequence[str] = (),
     file: Path,
     signing: SigningOptions | None = None,
     recording: Recording | None = None,
@@ -56,9 +59,9 @@ def release(
 
     From the clean working tree, or from the commit that `git_tag` names. With `signing` the release file gets a
     bundle with its signed statement; with `recording` as well, the release's steps are written down as in-toto links.
-    Raises `SourceError` for a dirty tree,
-    `RegistryError` (or `Problems`) for packages that are not published for all their platforms, `TagConflict` if
-    the release tag stands elsewhere, `PartlyPointed` if a registry failed in between: the same call goes on then.
+    Raises `SourceError` for a dirty tree, `RegistryError` (or `Problems`) for packages that are not published for all
+    their platforms, `TagConflict` if the release tag stands elsewhere and `replace` does not name it, `PartlyPointed`
+    if a registry failed in between: the same call goes on then.
     """
     if not is_tag(name):
         raise UsageError(f"{name!r} can't be a tag", hint="letters, digits, . _ -, at most 128")
@@ -71,20 +74,30 @@ def release(
     with store.in_use(cancel=cancel):
         with open_registry(address, tree.workspace, store, events=events, cancel=cancel) as registry:
             found = _collect(options, tree, registry, name, address, git_tag)
-            staged = _stage(store, found)
+            replaceable = _replaceable(found, replace)
+            staged = _stage(store, found, restart=bool(replace))
             moves = [
                 TagMove(registry.repository(package.repository), package.tag_in(name), package.index.digest)
                 for package in found.packages
             ]
             events(Note("info", f"pointing {name} of {len(moves)} packages"))
-            changed = point_tags(moves)
+            pointed = point_tags(moves, Replacing(replaceable, f"pkgtool release {name}"))
+            tell_replaced(pointed, events)
             found.write(file)
             if attestor:
                 records.append(sign_release(found, file, _source(tree), attestor))
             if signing and recording:
                 records += record_release(found, file, tree, registry, signing, recording)
         staged.unlink(missing_ok=True)
-    return ReleaseReport(found, file, changed, tuple(records))
+    return ReleaseReport(found, file, pointed.set, tuple(records))
+
+
+def _replaceable(found: Release, replace: Sequence[str]) -> frozenset[str]:
+    """The tags of the release that may be moved. Raises `UsageError` for one that it does not set."""
+    own = release_tags(found, (found.name,))
+    if other := [tag for tag in replace if tag not in own]:
+        raise UsageError(f"--replace {other[0]} is no tag of the release {found.name}")
+    return release_tags(found, replace)
 
 
 def _source(tree: Tree) -> str:
@@ -111,23 +124,24 @@ def _tree_at(options: RunOptions, revision: str, packages: Sequence[str]) -> Tre
 
 
 def _collect(options: RunOptions, tree: Tree, registry: Registry, name: str, address: str, git_tag: str) -> Release:
+    """What the registry has under the tree's tags. Raises `RegistryError` or `Problems` for what it lacks."""
     wanted = target_platforms(options, tree.workspace, all_by_default=True)
-    packages: list[ReleasedPackage] = []
-    problems: list[PkgtoolError] = []
-    for package in tree.names:
+
+    def look(package: str) -> ReleasedPackage | RegistryError | None:
         platforms = [platform for platform in tree.package(package).platforms if platform in wanted]
         if not platforms:
-            continue
+            return None
         fingerprint = tree.fingerprints[package]
         reference = fingerprint.reference
         found = describe_published(registry.repository(reference.repository), reference.tag)
-        problem = _incomplete(fingerprint, found, platforms, address)
-        if problem:
-            problems.append(problem)
-        elif found:
-            packages.append(ReleasedPackage.of(package, reference.repository, reference.tag, found))
-    raise_all(problems)
-    return Release(name, tree.sources.main.commit, address, tuple(packages), git_tag)
+        if problem := _incomplete(fingerprint, found, platforms, address):
+            return problem
+        return ReleasedPackage.of(package, reference.repository, reference.tag, found) if found else None
+
+    answers = in_parallel(look, tree.names, registry.settings.parallel)
+    raise_all(answer for answer in answers if isinstance(answer, RegistryError))
+    packages = tuple(answer for answer in answers if isinstance(answer, ReleasedPackage))
+    return Release(name, tree.sources.main.commit, address, packages, git_tag)
 
 
 def _incomplete(
@@ -143,16 +157,20 @@ def _incomplete(
     )
 
 
-def _stage(store: Store, found: Release) -> Path:
-    """Write down what is about to be tagged. A release that was begun with other content is not mixed with this one."""
+def _stage(store: Store, found: Release, *, restart: bool) -> Path:
+    """Write down what is about to be tagged. A release that was begun with other content is not mixed with this one.
+
+    With `restart` the other one is given up, as its tags are about to be replaced.
+    """
     key = Digest.of(f"{found.registry} {found.name}".encode()).short
     path = store.private / "releases" / f"{found.name}-{key}.json"
-    if path.exists():
+    if path.exists() and not restart:
         begun = Release.parse(path.read_bytes(), what=str(path))
-        if begun.encode() != found.encode():
+        # Whether the commit is checked out or named by a git tag makes no difference to what is tagged.
+        if with_changes(begun, git_tag="").encode() != with_changes(found, git_tag="").encode():
             raise SourceError(
                 f"a release {found.name} was begun from commit {begun.commit[:12]} and not finished",
-                hint=f"finish it from that commit, or give it up: rm {path}",
+                hint=f"finish it: pkgtool release {found.name} --git-tag {begun.commit}; or give it up: rm {path}",
             )
     files.write_atomic(path, found.encode())
     return path

@@ -93,15 +93,20 @@ class Incomplete(RequestFailed):
 
 
 class TagConflict(RegistryError):
-    """A published tag holds other content; a published tag is never moved silently."""
+    """A published tag holds other content; a published tag is never moved silently.
 
-    def __init__(self, reference: str, *, published: Digest, ours: Digest, what: str = "") -> None:
+    `command` is what would be called with `--replace`, for the hint.
+    """
+
+    def __init__(
+        self, reference: str, *, published: Digest, ours: Digest, what: str = "", command: str = "pkgtool push"
+    ) -> None:
         of_what = f" for {what}" if what else ""
         super().__init__(
             f"{reference} is already published with other content{of_what}",
             details=(f"published: {published}", f"ours:      {ours}"),
             hint="the same tag must be the same bytes: find out why they differ; "
-            f"'pkgtool push --replace {reference.rpartition(':')[2]}' publishes ours in its place",
+            f"'{command} --replace {reference.rpartition(':')[2]}' puts ours in its place",
         )
         self.reference = reference
         self.published = published

@@ -63,12 +63,16 @@ class Publication:
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """The index that stands under the tag now, if one was asked for, and the bytes of blobs that had to be sent."""
+    """The index that stands under the tag now, if one was asked for, and the bytes of blobs that had to be sent.
+
+    `replaced` are the images that stood there before with other content, and were allowed to be replaced.
+    """
 
     index: Descriptor | None
     images: Mapping[Platform, Descriptor]
     outcome: Outcome
     sent: int = 0
+    replaced: Mapping[Platform, Descriptor] = field(default_factory=dict)
 
 
 def publish(
@@ -86,12 +90,14 @@ def publish(
     token = cancel or Cancellation()
     with _alone(target, publication, token):
         before = read_index(target, publication.tag)
+        replaced = _conflicts(target, publication, before.images)
         if not publication.replace:
-            _refuse_conflicts(target, publication, before.images)
+            _refuse(target, publication, replaced)
         sent = _push_images(source, target, publication)
         after = _settle(target, publication, token)
     assert after.descriptor is not None
-    return Published(after.descriptor, after.images, _outcome(before.images, after.images), sent)
+    outcome = Outcome.REPLACED if replaced else _outcome(before.images, after.images)
+    return Published(after.descriptor, after.images, outcome, sent, replaced)
 
 
 def publish_images(
@@ -104,10 +110,11 @@ def publish_images(
     if _digests(_platform_tags(target, publication, publication.images)) == _digests(publication.images):
         return Published(None, publication.images, Outcome.UNCHANGED)
     with _alone(target, publication, cancel or Cancellation()):
+        replaced = _conflicts(target, publication, read_index(target, publication.tag).images)
         if not publication.replace:
-            _refuse_conflicts(target, publication, read_index(target, publication.tag).images)
+            _refuse(target, publication, replaced)
         sent = _push_images(source, target, publication)
-    return Published(None, publication.images, Outcome.CREATED, sent)
+    return Published(None, publication.images, Outcome.REPLACED if replaced else Outcome.CREATED, sent, replaced)
 
 
 def _push_images(source: Repository, target: Target, publication: Publication) -> int:
@@ -135,8 +142,6 @@ def _canonical(images: Mapping[Platform, Descriptor]) -> Index:
 def _outcome(before: Mapping[Platform, Descriptor], after: Mapping[Platform, Descriptor]) -> Outcome:
     if not before:
         return Outcome.CREATED
-    if any(platform in before and before[platform].digest != image.digest for platform, image in after.items()):
-        return Outcome.REPLACED
     return Outcome.MERGED if len(after) > len(before) else Outcome.UNCHANGED
 
 
@@ -191,17 +196,28 @@ def _missing_siblings(target: Repository, publication: Publication) -> bool:
     return bool(_platform_tags(target, publication, set(publication.platforms) - set(publication.images)))
 
 
-def _refuse_conflicts(target: Repository, publication: Publication, index: Mapping[Platform, Descriptor]) -> None:
+def _conflicts(
+    target: Repository, publication: Publication, index: Mapping[Platform, Descriptor]
+) -> dict[Platform, Descriptor]:
+    """What is published for our platforms and is not ours: in the index, or under a platform's tag."""
     tags = _platform_tags(target, publication, publication.images)
-    for platform, image in sorted(publication.images.items()):
-        for place in (index.get(platform), tags.get(platform)):
-            if place and place.digest != image.digest:
-                raise TagConflict(
-                    f"{target.name}:{publication.tag}",
-                    published=place.digest,
-                    ours=image.digest,
-                    what=str(platform),
-                )
+    return {
+        platform: place
+        for platform, image in publication.images.items()
+        for place in (tags.get(platform), index.get(platform))
+        if place and place.digest != image.digest
+    }
+
+
+def _refuse(target: Repository, publication: Publication, published: Mapping[Platform, Descriptor]) -> None:
+    """Raises `TagConflict` for the first platform that is published with other content than ours."""
+    for platform, image in sorted(published.items()):
+        raise TagConflict(
+            f"{target.name}:{publication.tag}",
+            published=image.digest,
+            ours=publication.images[platform].digest,
+            what=str(platform),
+        )
 
 
 # -- the index ----------------------------------------------------------------------------------------------
@@ -213,7 +229,8 @@ def _settle(target: Target, publication: Publication, cancel: Cancellation) -> P
     for _ in range(_ROUNDS):
         index = read_index(target, publication.tag)
         known = {*index.images, *publication.images, *publication.platforms}
-        images = {**index.images, **_platform_tags(target, publication, known)}
+        # A tag that was just written need not be visible yet: then it counts as what was written.
+        images = {**publication.images, **index.images, **_platform_tags(target, publication, known)}
         _check_ours(target, publication, images)
         if _digests(index.images) == _digests(images):
             return index
@@ -234,14 +251,8 @@ def _digests(images: Mapping[Platform, Descriptor]) -> dict[Platform, Digest]:
 
 def _check_ours(target: Repository, publication: Publication, images: Mapping[Platform, Descriptor]) -> None:
     """Two pushers of different content for one platform: whoever finds the other's says so."""
-    for platform, image in publication.images.items():
-        if images[platform].digest != image.digest:
-            raise TagConflict(
-                f"{target.name}:{publication.tag}",
-                published=images[platform].digest,
-                ours=image.digest,
-                what=str(platform),
-            )
+    others = {p: images[p] for p, image in publication.images.items() if images[p].digest != image.digest}
+    _refuse(target, publication, others)
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -8,14 +9,14 @@ from pathlib import Path
 import pytest
 
 from pkgtool.oci.registry.settings import RegistrySettings, RetryPolicy
+from pkgtool.workflows import registries
 
 QUICK = RetryPolicy(attempts=5, first_wait=0.01, longest_wait=0.05)
 
 
 @pytest.fixture(autouse=True)
-def _own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody's credentials, certificates or proxies but those of the test."""
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+def _nothing_of_the_person(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody's credentials or proxies but those of the test."""
     monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path / "docker"))
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
         monkeypatch.delenv(name, raising=False)
@@ -39,3 +40,11 @@ def log_in(tmp_path: Path) -> Callable[..., None]:
         (tmp_path / "docker" / "config.json").write_text(json.dumps({"auths": {host: entry}}))
 
     return write
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands try again at once, and not for long."""
+    monkeypatch.setattr(
+        registries, "RegistrySettings", functools.partial(RegistrySettings, retry=QUICK, read_seconds=5.0)
+    )

@@ -13,7 +13,7 @@ from pkgtool.errors import ConfigError, Problems, RegistryError
 from pkgtool.oci.documents import INDEX, Descriptor
 from pkgtool.oci.registry.describe import describe_published
 from pkgtool.oci.registry.errors import PartlyPointed, TagConflict
-from pkgtool.oci.registry.point import TagMove, point_tags
+from pkgtool.oci.registry.point import Replacing, TagMove, point_tags
 from pkgtool.release import Release, ReleasedImage, ReleasedPackage
 from pkgtool.values import Digest, Platform
 from tests.support.registry.images import put_package
@@ -105,11 +105,11 @@ def moves_of(repositories: list[MemoryRepository], tag: str = "v1.2") -> list[Ta
 
 
 def test_all_tags_are_set_and_setting_them_again_is_one_request_each(repositories: list[MemoryRepository]) -> None:
-    assert point_tags(moves_of(repositories)) == 4
+    assert point_tags(moves_of(repositories)).set == 4
     assert all(repository.pointers["v1.2"] == repository.pointers["hash"] for repository in repositories)
     for repository in repositories:
         repository.calls.clear()
-    assert point_tags(moves_of(repositories)) == 0
+    assert point_tags(moves_of(repositories)).set == 0
     assert all(dict(repository.calls) == {"resolve": 1} for repository in repositories)
 
 
@@ -121,7 +121,9 @@ def test_one_conflict_and_no_tag_is_set(repositories: list[MemoryRepository]) ->
         point_tags(moves)
     assert repositories[2].pointers == before
     assert all("v1.2" not in repositories[number].pointers for number in (0, 1, 3))
-    assert point_tags(moves, replace=True) == 4
+    pointed = point_tags(moves, Replacing(("v1.2",)))
+    assert pointed.set == 4
+    assert pointed.replaced == ((str(moves[2]), before["v1.2"], moves[2].digest),)
 
 
 def test_several_conflicts_are_all_told(repositories: list[MemoryRepository]) -> None:
@@ -152,4 +154,4 @@ def test_one_that_fails_is_told_and_a_second_run_ends_it(repositories: list[Memo
     assert len(caught.value.done) == 3
     assert caught.value.failed == ((f"{broken.name}:v1.2", "no space left"),)
     broken.put_manifest = working  # type: ignore[method-assign]
-    assert point_tags(moves_of(repositories)) == 1
+    assert point_tags(moves_of(repositories)).set == 1
