@@ -8,10 +8,23 @@ from graphlib import CycleError, TopologicalSorter
 from pkgtool.model import Package
 
 
-def find_cycle(packages: Mapping[str, Package]) -> list[str]:
-    """One circle of names, first and last the same, each depending on the next; empty if there is none."""
+def find_cycles(packages: Mapping[str, Package]) -> list[list[str]]:
+    """Circles of names without a name in common, first and last the same, each depending on the next.
+
+    Dependencies on packages that are not there are passed over.
+    """
+    edges = {name: [d.name for d in package.dependencies] for name, package in packages.items()}
+    found = []
+    while circle := _find_cycle(edges):
+        found.append(circle)
+        for name in circle:
+            edges.pop(name, None)
+    return found
+
+
+def _find_cycle(edges: Mapping[str, list[str]]) -> list[str]:
     try:
-        TopologicalSorter(_edges(packages)).prepare()
+        TopologicalSorter({name: [n for n in needs if n in edges] for name, needs in edges.items()}).prepare()
     except CycleError as problem:
         # graphlib lists each node before those that depend on it: turned around, each depends on the next.
         return list(reversed(problem.args[1]))
@@ -53,7 +66,3 @@ def dependents(packages: Mapping[str, Package], names: Iterable[str]) -> set[str
             found.add(name)
             pending += users.get(name, ())
     return found
-
-
-def _edges(packages: Mapping[str, Package]) -> dict[str, list[str]]:
-    return {name: [d.name for d in package.dependencies] for name, package in packages.items()}

@@ -9,6 +9,13 @@ import json
 from pkgtool.cli import options
 from pkgtool.errors import ExitCode
 
+EXAMPLES = """\
+examples:
+  pkgtool doctor                                     this machine, and the builders of pkgtool.yml
+  pkgtool doctor --engine docker                     as if that engine were asked for
+  pkgtool doctor --builder linux/arm64=ssh://arm-1   whether a builder can be used
+"""
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     options.add_builder_options(parser)

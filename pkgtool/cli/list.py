@@ -8,6 +8,13 @@ import json
 from pkgtool.cli import options
 from pkgtool.errors import ExitCode
 
+EXAMPLES = """\
+examples:
+  pkgtool list                     every package, what it is built for, and on what it stands
+  pkgtool list getty sshd          two of them
+  pkgtool list --json | jq -r '.[] | select(.hermetic | not).name'
+"""
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     options.add_packages(parser)

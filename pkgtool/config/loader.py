@@ -14,7 +14,7 @@ from pkgtool.config.package import Draft, Overrides, PackageReader, Reference
 from pkgtool.config.settings import read_settings
 from pkgtool.config.yaml_reader import locate
 from pkgtool.errors import ConfigError, Location, PkgtoolError, Problems, raise_all
-from pkgtool.graph import find_cycle
+from pkgtool.graph import find_cycles
 from pkgtool.model import BuildArg, Dependency, Package, Role, TreeSettings, Workspace
 from pkgtool.source.trees import SourceTree
 
@@ -55,8 +55,7 @@ def load(tree: SourceTree, options: LoadOptions) -> Workspace:
     packages = drafts.resolve(options.wanted)
     found += reader.problems
     found += _duplicates(drafts.by_path.values())
-    if not found:
-        found += _cycles(packages, drafts)
+    found += _cycles(packages, drafts)
     raise_all(sorted(found, key=_place))
     return Workspace(options.root, settings, packages)
 
@@ -171,6 +170,9 @@ class _Drafts:
         )
 
     def _missing(self, draft: Draft, reference: Reference, named: Iterable[str]) -> None:
+        unnamed = (path for path, found in self.by_path.items() if not (found and found.package.name))
+        if any(posixpath.basename(path) == reference.text for path in unnamed):
+            return  # it may well be the name of a package whose build.yml can't be read
         close = get_close_matches(posixpath.basename(reference.text), list(named), n=1)
         self._reader.problems.append(
             ConfigError(
@@ -197,7 +199,7 @@ def _with_dependencies(package: Package, targets: Sequence[tuple[Reference, list
 
 def _duplicates(drafts: Iterable[Draft | None]) -> Iterable[ConfigError]:
     first: dict[str, Draft] = {}
-    for draft in filter(None, drafts):
+    for draft in (draft for draft in drafts if draft and draft.package.name):
         other = first.setdefault(draft.package.name, draft)
         if other is not draft:
             yield ConfigError(
@@ -208,8 +210,7 @@ def _duplicates(drafts: Iterable[Draft | None]) -> Iterable[ConfigError]:
 
 
 def _cycles(packages: dict[str, Package], drafts: _Drafts) -> Iterable[ConfigError]:
-    cycle = find_cycle(packages)
-    if cycle:
+    for cycle in find_cycles(packages):
         package = packages[cycle[0]]
         edge = next(d for d in package.dependencies if d.name == cycle[1])
         draft = drafts.by_path.get(package.path)

@@ -93,6 +93,8 @@ class PackageReader:
         self.problems: list[ConfigError] = []
         self._source = Source("", b"")
         self._path = ""
+        self._unread: frozenset[str] = frozenset()
+        """Keys of the file that were no good: nothing further is said about them."""
 
     def read(self, path: str) -> Draft | None:
         """The draft of the package in directory `path`, or None if it has problems that leave nothing to work with."""
@@ -103,7 +105,7 @@ class PackageReader:
             return None
         self._source, self._path = Source(file, content), path
         self._no_links((path, file))
-        found, problems = typed.read(self._source, BuildFile)
+        found, problems, self._unread = typed.read_partly(self._source, BuildFile)
         self.problems += problems
         return self._draft(found) if found else None
 
@@ -151,9 +153,12 @@ class PackageReader:
         return Draft(package, self._source, references)
 
     def _problem(self, message: str, path: Sequence[str | int], hint: str | None = None) -> None:
-        self.problems.append(ConfigError(message, location=locate(self._source, path), hint=hint))
+        if not path or path[0] not in self._unread:
+            self.problems.append(ConfigError(message, location=locate(self._source, path), hint=hint))
 
-    def _name(self, image: str) -> str:
+    def _name(self, image: str | None) -> str:
+        if image is None:
+            return ""  # it is among the problems already
         if not is_repository(image):
             hint = "lower-case letters, digits, and single . _ - or / between them"
             self._problem(f"{image!r} can't be an image name", ("image",), hint)
@@ -235,6 +240,8 @@ class PackageReader:
         if file.rootfs:
             if file.dockerfile:
                 self._problem("a package has either a dockerfile or a rootfs", ("dockerfile",), "remove one of them")
+        elif "rootfs" in self._unread:
+            pass  # then it may need no Dockerfile
         elif self._inside("dockerfile", name, ("dockerfile",)) and not self._own_file(name):
             self._problem(f"{posixpath.join(self._path, name)} does not exist", ("dockerfile",))
         return name
@@ -280,7 +287,7 @@ class PackageReader:
         setup = file.rootfs.setup
         if setup and self._inside("the script", setup, ("rootfs", "setup")) and not self._own_file(setup):
             self._problem(f"{posixpath.join(self._path, setup)} does not exist", ("rootfs", "setup"))
-        if file.inputs is None or file.inputs.debian is None:
+        if "inputs" not in self._unread and (file.inputs is None or file.inputs.debian is None):
             self._problem("a rootfs is made from Debian packages: inputs.debian is required", ("rootfs",))
         return Rootfs(
             variant=file.rootfs.variant,

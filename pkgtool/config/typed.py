@@ -120,13 +120,27 @@ def _fields_of_class(schema: type) -> Fields:
 
 def read(source: Source, schema: type[Schema]) -> tuple[Schema | None, list[ConfigError]]:
     """Read a file against a schema: the object, or None and every problem found, in the order of the lines."""
+    found, problems, _ = read_partly(source, schema)
+    return (None if problems else found), problems
+
+
+def read_partly(source: Source, schema: type[Schema]) -> tuple[Schema | None, list[ConfigError], frozenset[str]]:
+    """The same, with as much of the object as can be read: for whoever looks for further problems in the rest.
+
+    Also the names of the file's keys whose values are no good; in the object they count as absent. The object is None
+    if the file is no mapping at all.
+    """
     node, problem = compose(source)
     if problem:
-        return None, [problem]
+        return None, [problem], frozenset()
     reader = _Reader(source)
-    found = reader.struct(fields_of(struct(schema)), node, "the file", 0)
+    keys = fields_of(struct(schema))
+    values = reader.values(keys, node, "the file", 0)
     problems = sorted(reader.problems, key=lambda p: (p.location.line, p.location.column) if p.location else (0, 0))
-    return (None, problems) if problems or found is _INVALID else (found, [])
+    if values is _INVALID:
+        return None, problems, frozenset()
+    bad = frozenset(name for name, (attribute, _) in keys.keys.items() if values.get(attribute) is _INVALID)
+    return keys.make({k: v for k, v in values.items() if v is not _INVALID}), problems, bad
 
 
 def parse_integer(text: str) -> int | None:
@@ -153,6 +167,11 @@ class _Reader:
         self.problems: list[ConfigError] = []
 
     def struct(self, schema: Fields, node: Any, what: str, depth: int) -> Any:
+        values = self.values(schema, node, what, depth)
+        return _INVALID if values is _INVALID or _INVALID in values.values() else schema.make(values)
+
+    def values(self, schema: Fields, node: Any, what: str, depth: int) -> Any:
+        """The values of a mapping's keys by attribute; those that are no good are there as such."""
         if not isinstance(node, yaml.MappingNode):
             return self._problem(f"{what} must be a mapping", node)
         allowed = schema.keys
@@ -174,8 +193,7 @@ class _Reader:
         for name in schema.required:
             if values.get(allowed[name][0]) is None:
                 values[allowed[name][0]] = self._problem(f"the key {name!r} is required", node)
-        given = {attribute: value for attribute, value in values.items() if value is not None}
-        return _INVALID if _INVALID in given.values() else schema.make(given)
+        return {attribute: value for attribute, value in values.items() if value is not None}
 
     def _field(self, rules: Key, node: Any, depth: int) -> Any:
         if _is_null(node):

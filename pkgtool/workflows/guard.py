@@ -5,15 +5,17 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from pkgtool.actions.registry import Guard
 from pkgtool.fingerprint import Fingerprint
 from pkgtool.model import Workspace
 from pkgtool.oci.documents import Descriptor
-from pkgtool.oci.registry.publish import read_index
-from pkgtool.oci.registry.repository import Registry
 from pkgtool.oci.repository import Repository
 from pkgtool.values import Digest, ImageRef, Platform
+
+if TYPE_CHECKING:
+    from pkgtool.actions.registry import Guard
+    from pkgtool.oci.registry.repository import Registry
 
 POLICY_FILE = "policy.yml"
 
@@ -33,6 +35,7 @@ def pull_guard(workspace: Workspace, registry: Registry) -> Guard | None:
     path = policy_path(workspace)
     if path is None:
         return None
+    from pkgtool.oci.registry.publish import read_index
     from pkgtool.policy.provenance import Expected
     from pkgtool.policy.reader import read_policy
     from pkgtool.policy.verify import Request, Verifier

@@ -7,25 +7,23 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from pkgtool.actions.assemble import AssembleAction
-from pkgtool.actions.build import BuildAction
-from pkgtool.actions.inputs import FetchAction, InputAccess
-from pkgtool.actions.site import Site
 from pkgtool.cancel import Cancellation
-from pkgtool.engines.interface import Engine
 from pkgtool.errors import UsageError
 from pkgtool.events import Event, Note, Sink
 from pkgtool.executor import Action, Results, run
-from pkgtool.inputs.go_source import GoProxies
 from pkgtool.oci.store import Store
 from pkgtool.plan import Plan, Snapshot, StepKind, Target, plan_build
 from pkgtool.plan.planner import keys_of_interest
 from pkgtool.values import Platform
 from pkgtool.workflows import engines, kernels
-from pkgtool.workflows.locks import make_fetcher, read_locks
 from pkgtool.workflows.options import RunOptions
 from pkgtool.workflows.tree import Tree, build_platform, open_store, open_tree, target_platforms
+
+if TYPE_CHECKING:
+    from pkgtool.actions.site import Site
+    from pkgtool.engines.interface import Engine
 
 _TRANSFERS = 8
 """How many packages are pulled, pushed or signed at a time, unless `--jobs` says it."""
@@ -102,6 +100,14 @@ def carry_out(
             store.memo.touch(step.key)
     if plan.is_empty:
         return BuildReport(tree, plan, run(plan, {}, jobs=1, events=events, cancel=cancel), store)
+    # Only here, so that a run with nothing to do, which is the most frequent one, does not wait for it.
+    from pkgtool.actions.assemble import AssembleAction
+    from pkgtool.actions.build import BuildAction
+    from pkgtool.actions.inputs import FetchAction, InputAccess
+    from pkgtool.actions.site import Site
+    from pkgtool.inputs.go_source import GoProxies
+    from pkgtool.workflows.locks import make_fetcher, read_locks
+
     building = {step.package for step in plan.to_do() if step.kind is StepKind.BUILD}
     locks = read_locks(tree.workspace, building)
     root, packages = Path(tree.workspace.root), [tree.package(name) for name in building]
