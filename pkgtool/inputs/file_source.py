@@ -48,7 +48,7 @@ def _as_given(request: FileInput) -> Check:
         found = hash_file(path).hex
         if request.sha256 in ("", found):
             return ""
-        return f"wrong bytes: sha256 {found}, build.yml says {request.sha256}"
+        return f"wrong bytes: sha256 {found}, pinned is {request.sha256}"
 
     return check
 

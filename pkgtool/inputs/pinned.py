@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from pkgtool.errors import InputError
 from pkgtool.inputs.fetch import Fetcher
 from pkgtool.inputs.file_source import lock_file
 from pkgtool.inputs.git_source import lock_git
 from pkgtool.inputs.lock import Content, Lock, LockedFile, LockedGit
+from pkgtool.inputs.mirrors import VARIABLE
 from pkgtool.model import FileInput, GitInput, Package
 from pkgtool.oci.files import write_atomic
 from pkgtool.values import Digest
@@ -31,7 +33,15 @@ def _file(package: str, request: FileInput, fetcher: Fetcher) -> LockedFile:
     path = fetcher.store.input_path(digest)
     if path.is_file():
         return LockedFile(request, Content(digest, path.stat().st_size))
-    return LockedFile(request, lock_file(package, request, None, Path(), fetcher).content)
+    try:
+        return LockedFile(request, lock_file(package, request, None, Path(), fetcher).content)
+    except InputError as problem:
+        prefix = request.url.removesuffix(request.name)
+        raise InputError(
+            f"an input of {package} is missing: {request.name}",
+            details=problem.details,
+            hint=f"with it in a directory: {VARIABLE}={prefix}=file:///DIRECTORY/ (or `mirrors:` in pkgtool.yml)",
+        ) from problem
 
 
 def _git(package: str, request: GitInput, fetcher: Fetcher) -> LockedGit:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from pkgtool.cancel import Cancellation
@@ -19,15 +20,18 @@ from pkgtool.model import TreeSettings
 from pkgtool.oci.files import hash_file
 from pkgtool.values import Digest
 
+_SNAPSHOT_DELAY = timedelta(days=1)
+"""A snapshot is taken some hours after the archive changed."""
 RELEASES_URL = "https://www.kernel.org/releases.json"
 
 
 def next_debian(
-    series: Series, settings: TreeSettings, scratch: Path, cancel: Cancellation | None = None
+    series: Series, settings: TreeSettings, scratch: Path, now: datetime, cancel: Cancellation | None = None
 ) -> Release | None:
     """The newest source package of a series that comes from Debian, or None if it is pinned already.
 
-    `scratch` is an empty directory. Raises `InputError` if the archive can't be used.
+    `scratch` is an empty directory. The snapshot archive becomes a mirror: the next version removes this one from
+    Debian's own. Raises `InputError` if the archive can't be used.
     """
     current = series.release()
     if current.debian is None:
@@ -42,9 +46,12 @@ def next_debian(
         raise InputError(f"the archive has no {package} in {base}")
     if found.version == current.debian.version:
         return None
+    security = found.archive == "debian-security"
+    snapshot = settings.debian_security_snapshot if security else settings.debian_snapshot
     return Release(
         version=upstream_version(found.version),
         url=f"{places[found.archive].url}/{found.path}",
+        mirrors=(f"{snapshot}/{now + _SNAPSHOT_DELAY:%Y%m%dT000000Z}/{found.path}",) if snapshot else (),
         sha256=Digest.parse(str(found.content.digest)),
         patches=current.patches,
         debian=DebianSource(suites[found.archive], package, found.version),
@@ -111,6 +118,8 @@ def with_release(text: str, release: Release) -> str:
 
 def _entry(release: Release) -> str:
     lines = [f"  {release.version}:", f"    url: {release.url}"]
+    if release.mirrors:
+        lines.append(f"    mirrors: [{', '.join(release.mirrors)}]")
     if release.sha256:
         lines.append(f"    sha256: {release.sha256.hex}")
     if release.debian:

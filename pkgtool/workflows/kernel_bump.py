@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 from pkgtool.cancel import Cancellation
@@ -29,7 +30,7 @@ def bump(options: RunOptions, name: str, keyring: Path | None, *, events: Sink, 
     fetcher = make_fetcher(store, workspace, events=events, cancel=cancel)
     with store.in_use(cancel=cancel), fetcher, store.scratch("bump") as scratch:
         if series.release().debian:
-            found = bumping.next_debian(series, workspace.settings, scratch, cancel)
+            found = bumping.next_debian(series, workspace.settings, scratch, datetime.now(UTC), cancel)
         else:
             found = _next_upstream(series, fetcher, keyring, scratch, events)
     if found:

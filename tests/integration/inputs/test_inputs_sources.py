@@ -140,7 +140,7 @@ def test_a_file_must_be_what_build_yml_says(store: Store, server: FaultyServer, 
     server.files["/linux.tar.xz"] = b"other"
     error = refused(store, linux(server, sha256="0" * 64), directory)
     found = hashlib.sha256(b"other").hexdigest()
-    assert error.details == (f"{server.url}/linux.tar.xz: wrong bytes: sha256 {found}, build.yml says {'0' * 64}",)
+    assert error.details == (f"{server.url}/linux.tar.xz: wrong bytes: sha256 {found}, pinned is {'0' * 64}",)
 
 
 @pytest.fixture

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from pkgtool.errors import ExitCode
 from pkgtool.kernel.identity import read_certificate
 from tests.support import sid_tools
 from tests.support.command_line import CommandLine
@@ -27,6 +29,7 @@ FROM scratch
 COPY image/ /
 """
 SOURCE = b"the source"
+OTHER_PLACE = "https://kernel.invalid/v5.x/"
 SOURCE_URL = "https://kernel.invalid/linux-6.1.9.tar.xz"
 SOURCE_SHA256 = hashlib.sha256(SOURCE).hexdigest()
 CONFIGURATION = b'CONFIG_MODULE_SIG_HASH="sha256"\n'
@@ -120,19 +123,34 @@ def test_signing_does_not_compile(pkgtool, pair):
     assert "pkgtool kernel build --unsigned 6.1" in ended.err
 
 
-def test_a_missing_source_is_named_and_the_rest_is_built(pkgtool, tree, pair):
-    tree.write(
-        "kernel/series/5.4.yml",
-        SERIES.format(url="file:///nowhere/linux-5.4.1.tar.xz", sha256="0" * 64)
-        .replace("6.1.9", "5.4.1")
-        .replace("6.1", "5.4"),
-    )
+def test_a_missing_source_is_named_the_rest_is_built_and_a_directory_brings_it(
+    pkgtool, tree, pair, tmp_path, monkeypatch
+):
+    source = b"another source"
+    text = SERIES.format(url=f"{OTHER_PLACE}linux-5.4.1.tar.xz", sha256=hashlib.sha256(source).hexdigest())
+    tree.write("kernel/series/5.4.yml", text.replace("6.1.9", "5.4.1").replace("6.1", "5.4"))
     tree.commit()
-    ended = pkgtool("kernel", "build", "--keep-going", "--key", str(pair.key))
-    assert ended.code != 0
-    assert "linux-5.4.1.tar.xz" in ended.err
-    assert [reference for reference in digests(pkgtool) if "/kernel:6.1.9-" in reference]
-    assert not [reference for reference in digests(pkgtool) if "/kernel:5.4.1-" in reference]
+    everything = ("kernel", "build", "--keep-going", "--key", str(pair.key))
+
+    def built() -> list[str]:
+        return sorted(re.findall(r"acme/kernel:([0-9.]+)-[0-9a-f]{40}$", "\n".join(digests(pkgtool)), re.MULTILINE))
+
+    ended = pkgtool(*everything)
+    assert ended.code == ExitCode.INPUT
+    assert "an input of kernel-5.4-unsigned is missing: linux-5.4.1.tar.xz" in ended.err
+    assert f"PKGTOOL_MIRRORS={OTHER_PLACE}=file:///DIRECTORY/" in ended.err
+    assert built() == ["6.1.9"]
+
+    directory = tmp_path / "sources"
+    directory.mkdir()
+    monkeypatch.setenv("PKGTOOL_MIRRORS", f"{OTHER_PLACE}={directory.as_uri()}/")
+    (directory / "linux-5.4.1.tar.xz").write_bytes(source + b"!")
+    ended = pkgtool(*everything)
+    assert ended.code == ExitCode.INPUT
+    assert "wrong bytes" in ended.err
+    (directory / "linux-5.4.1.tar.xz").write_bytes(source)
+    # The recipe here has one kernel to give, which is another release; only its source is in question.
+    assert "linux-5.4.1.tar.xz" not in pkgtool(*everything).err
 
 
 POLICY = """\

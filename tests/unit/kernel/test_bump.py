@@ -43,6 +43,7 @@ def test_a_release_is_pinned_and_the_rest_stays(tmp_path, version):
         version,
         url=f"http://deb.debian.org/debian/x_{version}.deb",
         sha256=Digest("sha256", "0" * 64),
+        mirrors=(f"https://snapshot.example/x_{version}.deb",),
         debian=DebianSource("bookworm-security", "linux-source-6.1", f"{version}-9"),
         patches=("x86-plt32-relocations.patch",),
     )
