@@ -1,7 +1,6 @@
 """kernel-hardening-checker's opinion of a configuration, less what we decided otherwise and wrote down why.
 
-The checker (github.com/a13xp0p0v/kernel-hardening-checker) is no Debian or PyPI package; where it is installed its
-findings count, and where it is not that is said, not hidden.
+The checker (github.com/a13xp0p0v/kernel-hardening-checker) is no Debian or PyPI package, so no build depends on it.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from pkgtool import process, programs
-from pkgtool.errors import ConfigError, KernelError, Location
+from pkgtool.errors import ConfigError, KernelError, Location, ToolMissing
 
 PROGRAM = "kernel-hardening-checker"
 ALLOWED = "kernel/config/hardening-allowed.txt"
@@ -29,6 +28,9 @@ class Weakness:
     wanted: str
     result: str
 
+    def __str__(self) -> str:
+        return f"{self.option} should be {self.wanted}: {self.result}"
+
 
 @dataclass(frozen=True, slots=True)
 class Opinion:
@@ -39,8 +41,13 @@ class Opinion:
     idle: tuple[str, ...]
 
 
-def available() -> bool:
-    return programs.find(PROGRAM) is not None
+def require() -> None:
+    """Raise `ToolMissing` if the checker is not installed."""
+    if programs.find(PROGRAM) is None:
+        raise ToolMissing(
+            f"{PROGRAM} is not installed: it judges a kernel's configuration",
+            hint=f"git clone https://github.com/a13xp0p0v/{PROGRAM}, and put its bin/ on PATH",
+        )
 
 
 def check(config: Path, allowed: Mapping[str, str]) -> Opinion:

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from pkgtool.errors import KernelError, StoreError, UsageError
-from pkgtool.kernel import config, seal
+from pkgtool.kernel import config, hardening, seal
 from pkgtool.kernel.config import Asked, Change, Configured
+from pkgtool.kernel.hardening import Opinion
 from pkgtool.kernel.package import KernelName
 from pkgtool.kernel.series import Series, read_all
 from pkgtool.source.trees import WorkingTree
@@ -29,6 +30,21 @@ def configured(options: RunOptions, name: KernelName, linux: Path) -> Configured
     if not (linux / "Kbuild").is_file():
         raise UsageError(f"{linux} is no kernel source", hint="unpack one there, and name its top directory")
     return config.configure(root, series, name.variant, _platform(options, series), linux)
+
+
+def hardened(options: RunOptions, name: KernelName, linux: Path | None = None) -> Opinion:
+    """What kernel-hardening-checker says of a kernel of the store, or of the .config of a tree.
+
+    Raises `ToolMissing` without the program, `StoreError` for a kernel that is not built, `ConfigError` for an entry
+    of the allow list without a reason.
+    """
+    root, _ = _series(options, name)
+    hardening.require()
+    allowed = hardening.read_allowed((root / hardening.ALLOWED).read_text())
+    if linux:
+        return hardening.check(linux / ".config", allowed)
+    with unpacked(options, str(name)) as images:
+        return hardening.check(images[0][1] / seal.CONFIG, allowed)
 
 
 def differences(options: RunOptions, name: KernelName, other: str) -> tuple[Change, ...]:

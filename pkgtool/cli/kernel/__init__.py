@@ -17,6 +17,7 @@ examples:
   pkgtool kernel sign 6.1 --certificate modules.pem --key pkcs11:token=modules
   pkgtool kernel verify 6.1                      every module against the certificate in that kernel
   pkgtool kernel config 6.1 --diff 6.1-debug     what two configurations ask for
+  pkgtool kernel config 6.1 --hardening          what kernel-hardening-checker says of it
   pkgtool kernel boot 6.1                        in QEMU, with getty, at this terminal; Ctrl-] leaves
   pkgtool kernel boot 6.1 --test                 prompt, ssh, vsock, modules: with what the kernel said
   pkgtool kernel bump 6.1                        pin the next release
@@ -65,6 +66,7 @@ def _build_options(group: argparse._ArgumentGroup) -> None:
 def _other_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--diff", metavar="OTHER", help="config: what differs from a series or a .config file")
     group.add_argument("--tree", metavar="DIR", help="config: configure this kernel source and insist on the result")
+    group.add_argument("--hardening", action="store_true", help="config: ask kernel-hardening-checker")
     group.add_argument(
         "--module", action="append", default=[], metavar="FILE", help="verify: a module of one's own, too"
     )
@@ -75,6 +77,6 @@ def _other_options(group: argparse._ArgumentGroup) -> None:
 
 
 def run(parsed: argparse.Namespace) -> int:
-    if parsed.action != "list" and parsed.action in ("config", "boot", "bump") and not parsed.series:
+    if parsed.action in ("config", "boot", "bump") and not parsed.series:
         raise UsageError(f"'kernel {parsed.action}' needs a series", hint="pkgtool kernel list")
     return int(import_module(f"pkgtool.cli.kernel.{parsed.action}").run(parsed))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import importlib
+import json
 import sys
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pkgtool.errors import ConfigError
+from pkgtool.errors import ConfigError, KernelError, ToolMissing
 from pkgtool.kernel import config, hardening
 from tests.support.kernel import ROOT
 
@@ -113,3 +114,30 @@ def test_hardening_findings_need_a_reason(tmp_path):
 
 def test_this_tree_s_allow_list_is_well_formed():
     assert "CONFIG_MODULE_SIG_ALL" in hardening.read_allowed((ROOT / hardening.ALLOWED).read_text())
+
+
+def test_the_checker_s_answer_is_read_and_judged(tmp_path, monkeypatch):
+    """The answer has the form of version 0.6 (`-m json`)."""
+    answer = [
+        {"option_name": "CONFIG_BUG", "type": "kconfig", "desired_val": "y", "check_result": "OK"},
+        {"option_name": "CONFIG_KEXEC", "type": "kconfig", "desired_val": "is not set", "check_result": 'FAIL: "y"'},
+        {"option_name": "CONFIG_AIO", "type": "kconfig", "desired_val": "is not set", "check_result": 'FAIL: "y"'},
+    ]
+    program = tmp_path / "bin/kernel-hardening-checker"
+    program.parent.mkdir()
+    program.write_text(f"#!/bin/sh\ncat <<'E'\n{json.dumps(answer)}\nE\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(program.parent), prepend=":")
+    opinion = hardening.check(tmp_path / "config", {"CONFIG_AIO": "programs use it", "CONFIG_GONE": "once it did"})
+    assert list(map(str, opinion.weaknesses)) == ['CONFIG_KEXEC should be is not set: FAIL: "y"']
+    assert [finding.option for finding in opinion.allowed] == ["CONFIG_AIO"]
+    assert opinion.idle == ("CONFIG_GONE",)
+    program.write_text("#!/bin/sh\necho nonsense\n")
+    with pytest.raises(KernelError, match="can't be read"):
+        hardening.check(tmp_path / "config", {})
+
+
+def test_without_the_checker_the_command_says_where_it_is(monkeypatch):
+    monkeypatch.setenv("PATH", "/nowhere")
+    with pytest.raises(ToolMissing, match="judges a kernel's configuration"):
+        hardening.require()
