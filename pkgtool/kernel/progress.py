@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass, replace
 
 _STEP = re.compile(r"==> \[(\d+)/(\d+)\] (.*?)(?:, about (\d+) objects)?\Z")
-_OBJECT = re.compile(r"\s+(?:CC|AS|LD|AR|HOSTCC|CC \[M\]|LD \[M\])\s+\S+\.(?:o|a|ko)\b")
+_OBJECT = re.compile(r"\s+(?:CC|AS|LD|HOSTCC)(?: \[M\])?\s+\S+\.o\b")
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from pkgtool.kernel.boot.guest import BootFailed, boot
 from pkgtool.kernel.boot.machine import Machine
 from pkgtool.kernel.boot.scenarios import Workload, console_says, running
 
-pytestmark = [pytest.mark.slow, pytest.mark.network]
+pytestmark = [pytest.mark.slow, pytest.mark.network, pytest.mark.engine, pytest.mark.xdist_group("kernel")]
 SECONDS = 120.0
 
 
