@@ -10,7 +10,7 @@ import heapq
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from pkgtool.cancel import Cancellation
@@ -182,6 +182,8 @@ class _Run:
         started = time.monotonic()
         try:
             result = self._actions[step.kind](step, self._cancel)
+            if not result.seconds:  # an action that keeps no time of its own
+                result = replace(result, seconds=time.monotonic() - started)
         except Interrupted as stop:
             result = StepResult(Outcome.CANCELLED, seconds=time.monotonic() - started, error=stop)
         except PkgtoolError as error:
