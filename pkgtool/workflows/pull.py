@@ -44,6 +44,15 @@ def consult_registry(
         yield planned.again(published=found), lambda site: {StepKind.PULL: PullAction(site, registry, guard)}
 
 
+def failed_pull(report: BuildReport) -> RegistryError | None:
+    """Why an image could not be pulled, if the registry is to blame: what a policy refused is another matter."""
+    for step in report.plan.steps:
+        error = report.results.by_step[step.id].error
+        if step.kind is StepKind.PULL and isinstance(error, RegistryError):
+            return error
+    return None
+
+
 def pull(options: RunOptions, packages: Sequence[str], *, events: Sink, cancel: Cancellation) -> BuildReport:
     """Bring what the registry has under the current tags into the store, for all of the tree's platforms.
 

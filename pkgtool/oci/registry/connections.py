@@ -251,6 +251,6 @@ def _tls_failure(host: str, problem: ssl.SSLError) -> TlsFailure:
         )
     return TlsFailure(
         f"{host} does not speak TLS as it should ({reason or 'handshake failed'})",
-        hint=f"if it is meant to be without TLS, name {host} under insecure_registries in pkgtool.yml",
+        hint=f"if it is meant to be without TLS, name {host} under insecure-registries in pkgtool.yml",
         untrusted=False,
     )
