@@ -35,9 +35,13 @@ def free_port() -> int:
 
 @contextmanager
 def docker_registry(
-    directory: Path, *, tls: tuple[Path, Path, Path] | None = None, htpasswd: Path | None = None
+    directory: Path,
+    *,
+    tls: tuple[Path, Path, Path | None] | None = None,
+    htpasswd: Path | None = None,
+    upstream: str = "",
 ) -> Iterator[str]:
-    """Debian's docker-registry (no referrers API); `tls` is certificate, key, and the client CA."""
+    """Debian's docker-registry (no referrers API); `tls` is certificate, key, and the CA that clients' must be of."""
     port = free_port()
     configuration: dict[str, object] = {
         "version": 0.1,
@@ -50,8 +54,10 @@ def docker_registry(
         configuration["http"]["tls"] = {  # type: ignore[index]
             "certificate": str(certificate),
             "key": str(key),
-            "clientcas": [str(authority)],
+            **({"clientcas": [str(authority)]} if authority else {}),
         }
+    if upstream:  # then it is a pull-through cache
+        configuration["proxy"] = {"remoteurl": f"http://{upstream}"}
     if htpasswd:
         configuration["auth"] = {"htpasswd": {"realm": "test", "path": str(htpasswd)}}
     directory.mkdir(parents=True, exist_ok=True)
