@@ -42,7 +42,8 @@ def copy_companions(
     """Copy all that belongs to an index or manifest and those below it; what is there stays, and is merged with."""
     subjects = digests_of(read_tree(source, digest))
     wanted = {f"{subject.algorithm}-{subject.hex}." for subject in subjects}
-    tags = [tag for tag in source.tags() if f"{tag.partition('.')[0]}." in wanted]
+    # The tag without an ending is a registry's list of referrers, which are copied one by one.
+    tags = [tag for tag in source.tags() if tag[: tag.find(".") + 1] in wanted]
     attached = in_parallel(lambda d: _copy_referrers(source, target, d, options, 0), subjects, options.parallel)
     tagged = in_parallel(lambda tag: _copy_tag(source, target, tag, options), tags, options.parallel)
     return CompanionsCopied(sum(attached), sum(tagged))
