@@ -50,13 +50,13 @@ def run(parsed: argparse.Namespace) -> int:
 
 
 def _generate(parsed: argparse.Namespace) -> int:
-    from pkgtool.signing.keys import secret_source
     from pkgtool.signing.keys.generate import generate, write
+    from pkgtool.signing.keys.passphrase import new_secret
     from pkgtool.signing.public_key import Algorithm
 
     if ":" in parsed.key:
         raise UsageError("generate makes files: name them without .key and .pub", hint="pkgtool key generate release")
-    passphrase = secret_source(file=parsed.key_password_file)(f"the new key {parsed.key}.key")
+    passphrase = new_secret(file=parsed.key_password_file)(f"the new key {parsed.key}.key")
     pair = generate(passphrase, Algorithm(parsed.algorithm))
     private, public = Path(f"{parsed.key}.key"), Path(f"{parsed.key}.pub")
     write(pair, private, public)

@@ -16,6 +16,7 @@ EXAMPLES = """\
 examples:
   pkgtool release v1.2                       from the clean working tree
   pkgtool release v1.2 --git-tag v1.2        from a git tag, whatever is checked out
+  pkgtool release v1.2 --sign --key release.key    with a signed release file and in-toto links
 """
 
 
@@ -53,7 +54,7 @@ def run(parsed: argparse.Namespace) -> int:
             replace=tuple(parsed.replace),
             file=file,
             signing=signing.signing_options(parsed) if parsed.sign else None,
-            recording=_recording(parsed, file) if parsed.sign and parsed.key else None,
+            recording=_recording(parsed, file) if parsed.sign else None,
             events=events,
             cancel=cancel,
         )
@@ -81,4 +82,5 @@ def _recording(parsed: argparse.Namespace, file: Path) -> Recording:
         if not equals or name not in tuple(Step):
             raise UsageError(f"{entry!r} is not of the form STEP=FILE", hint=f"steps: {', '.join(Step)}")
         allowed[Step(name)] = (*allowed.get(Step(name), ()), Path(path))
-    return Recording(parsed.in_toto or file.with_name(f"{parsed.name}.in-toto"), allowed)
+    directory = parsed.in_toto or file.with_name(f"{parsed.name}.in-toto")
+    return Recording(directory, allowed, demanded=bool(parsed.in_toto or allowed))

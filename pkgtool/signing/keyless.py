@@ -150,7 +150,8 @@ def open_keyless(
             return ClientTrustConfig.from_json(config.read_text())
         return ClientTrustConfig.staging() if staging else ClientTrustConfig.production()
 
-    loaded = _guarded(load)
+    hint = None if config else "without --trust-config it is the public instance, which is asked over the network"
+    loaded = _guarded(load, hint=hint)
     return KeylessAttestor(loaded, lambda: _identity_token(loaded, token, browser=browser))
 
 
@@ -184,7 +185,7 @@ def _documents(config: Any) -> tuple[bytes, bytes]:
     return inner.signing_config.to_json().encode(), inner.trusted_root.to_json().encode()
 
 
-def _guarded(call: Callable[[], Any], *, passing: type[Exception] | None = None) -> Any:
+def _guarded(call: Callable[[], Any], *, passing: type[Exception] | None = None, hint: str | None = None) -> Any:
     """The library and what it stands on raise errors of many families; here they become one, without the token."""
     try:
         return call()
@@ -194,4 +195,4 @@ def _guarded(call: Callable[[], Any], *, passing: type[Exception] | None = None)
         if passing and isinstance(problem, passing):
             raise
         reason = str(problem) or type(problem).__name__
-        raise SigningError(f"keyless signing failed: {reason}") from problem
+        raise SigningError(f"keyless signing failed: {reason}", hint=hint) from problem

@@ -58,6 +58,14 @@ def open_attestor(options: SigningOptions, workspace: Workspace | None) -> Attes
     return _with_services(signer, options, workspace)
 
 
+def link_key(options: SigningOptions, workspace: Workspace | None) -> str:
+    """The key that in-toto's links are signed with: they know keys alone. Empty if an identity or a program signs."""
+    settings = workspace.settings.signing if workspace else SigningSettings()
+    if options.keyless or options.signer_command or (settings.keyless and not options.key):
+        return ""
+    return options.key or _from_root(settings.key, Path(workspace.root) if workspace else Path())
+
+
 def _command_signer(options: SigningOptions) -> Signer:
     from pkgtool.signing.keys import open_public_key
     from pkgtool.signing.keys.command import CommandSigner

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from dataclasses import replace as with_changes
 from pathlib import Path
@@ -27,7 +28,7 @@ from pkgtool.workflows.attestors import SigningOptions, open_attestor
 from pkgtool.workflows.options import RunOptions
 from pkgtool.workflows.push import refuse_dirty
 from pkgtool.workflows.registries import open_registry, release_tags, require_registry, tell_replaced
-from pkgtool.workflows.release_record import Recording, record_release, sign_release
+from pkgtool.workflows.release_record import Recording, record_release, sign_release, steps_of
 from pkgtool.workflows.tree import Tree, find_root, open_store, open_tree, target_platforms
 
 
@@ -69,11 +70,13 @@ def release(
     refuse_dirty(tree)
     store = open_store(options, tree.workspace)
     address = require_registry(options, tree.workspace, [tree.fingerprints[n] for n in tree.names])
-    attestor = open_attestor(signing, tree.workspace) if signing else None
     records: list[Path] = []
-    with store.in_use(cancel=cancel):
+    with store.in_use(cancel=cancel), ExitStack() as stack:
+        attestor = stack.enter_context(closing(open_attestor(signing, tree.workspace))) if signing else None
         with open_registry(address, tree.workspace, store, events=events, cancel=cancel) as registry:
             found = _collect(options, tree, registry, name, address, git_tag)
+            # Before any tag is set: what was not signed with this key can't be recorded.
+            steps = steps_of(found, file, tree, registry, signing, recording) if signing and recording else None
             replaceable = _replaceable(found, replace)
             staged = _stage(store, found, restart=bool(replace))
             moves = [
@@ -86,8 +89,10 @@ def release(
             found.write(file)
             if attestor:
                 records.append(sign_release(found, file, _source(tree), attestor))
-            if signing and recording:
-                records += record_release(found, file, tree, registry, signing, recording)
+            if steps:
+                records += record_release(found, file, steps)
+            elif recording:
+                events(Note("info", "no in-toto links: they are signed with keys, and here none signs"))
         staged.unlink(missing_ok=True)
     return ReleaseReport(found, file, pointed.set, tuple(records))
 

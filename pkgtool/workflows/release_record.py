@@ -21,7 +21,7 @@ from pkgtool.signing.statements.claims import Release as ReleaseFacts
 from pkgtool.signing.statements.claims import ReleasedPackage, release
 from pkgtool.signing.statements.statement import SIGN, Statement
 from pkgtool.values import Digest
-from pkgtool.workflows.attestors import SigningOptions
+from pkgtool.workflows.attestors import SigningOptions, link_key
 from pkgtool.workflows.tree import Tree
 from pkgtool.workflows.verify import BUNDLE_SUFFIX
 
@@ -33,10 +33,14 @@ _NOTHING = Digest.of(b"")
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """How to record a release: into which directory, and who else may do which step (files of public keys)."""
+    """How to record a release: into which directory, and who else may do which step (files of public keys).
+
+    `demanded` says that somebody asked for it: then it is an error if there is no key to do it with.
+    """
 
     directory: Path
     functionaries: Mapping[Step, tuple[Path, ...]] = field(default_factory=dict)
+    demanded: bool = False
 
 
 def sign_release(found: Release, file: Path, source: str, attestor: Attestor) -> Path:
@@ -71,20 +75,37 @@ def _is_signed(found: Release, bundle: Path, statement: Statement, attestor: Att
     return any(attestor.made(each) and each.predicate == statement.predicate for each in evidence)
 
 
-def record_release(
-    found: Release, file: Path, tree: Tree, registry: Registry, signing: SigningOptions, recording: Recording
-) -> list[Path]:
-    """Write the links of all steps and the layout, signed with the key; gives their paths.
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """What is to be written down of a release, and by whom."""
 
-    Raises `UsageError` without a key of one's own (links know no identities), `SigningError`.
+    records: tuple[Record, ...]
+    signer: Signer
+    recording: Recording
+
+
+def steps_of(
+    found: Release, file: Path, tree: Tree, registry: Registry, signing: SigningOptions, recording: Recording
+) -> Steps | None:
+    """Look together what every step took and gave; nothing is written yet.
+
+    None if an identity or a program signs, whom in-toto's links do not know, and nobody demanded links.
+    Raises `UsageError` if they were demanded, or if an image is not signed with the key; `SigningError`.
     """
-    if not signing.key:
-        raise UsageError("in-toto links are signed with a key", hint="--key FILE; a release can be signed with both")
-    signer = open_signer(signing.key, secret_source(file=signing.password_file))
+    key = link_key(signing, tree.workspace)
+    if not key:
+        if recording.demanded:
+            raise UsageError("in-toto links are signed with a key", hint="--key FILE in place of whoever signs now")
+        return None
+    signer = open_signer(key, secret_source(file=signing.password_file))
+    return Steps(tuple(_records(found, file, tree, registry, signer)), signer, recording)
+
+
+def record_release(found: Release, file: Path, steps: Steps) -> list[Path]:
+    """Write the links of all steps and the layout, signed with the key; gives their paths. Raises `SigningError`."""
+    signer, recording = steps.signer, steps.recording
     recording.directory.mkdir(parents=True, exist_ok=True)
-    written = [
-        write_link(record, signer, recording.directory) for record in _records(found, file, tree, registry, signer)
-    ]
+    written = [write_link(record, signer, recording.directory) for record in steps.records]
     layout = recording.directory / LAYOUT_FILE
     write_layout(
         layout,

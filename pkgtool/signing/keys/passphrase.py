@@ -46,6 +46,20 @@ def secret_source(
     return ask
 
 
+def new_secret(*, file: Path | None = None, prompt: Callable[[str], str] | None = None) -> Ask:
+    """As `secret_source`, for a key that is about to be made: a person is asked twice, and must say the same."""
+    terminal = prompt or _terminal()
+
+    def ask_twice(question: str) -> str:
+        assert terminal is not None
+        first = terminal(question)
+        if terminal("Again: ") != first:
+            raise SigningError("the two passphrases differ", hint="nothing was made; try again")
+        return first
+
+    return secret_source(file=file, prompt=ask_twice if terminal else None)
+
+
 def read_secret(file: Path) -> bytes:
     """The first line of a file. Raises `SigningError` if it can't be read."""
     try:

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from pkgtool.errors import SigningError
 from pkgtool.signing.keys import cosign_key, generate, open_public_key, open_signer, secret_source
 from pkgtool.signing.keys.command import CommandSigner
-from pkgtool.signing.keys.passphrase import KEY_VARIABLES
+from pkgtool.signing.keys.passphrase import KEY_VARIABLES, new_secret
 from pkgtool.signing.keys.pkcs11_uri import Pkcs11Uri
 from pkgtool.signing.public_key import Algorithm, PublicKey
 from tests.support.signing import new_private_key, signer
@@ -163,6 +163,16 @@ def test_passphrases_come_from_a_file_then_the_environment_then_a_person(
     monkeypatch.setenv("PKGTOOL_KEY_PASSWORD", "")
     assert secret_source()("k") == b""
     assert secret_source(file=tmp_path / "pass")("k") == b"from file"
+
+
+def test_the_passphrase_of_a_new_key_is_typed_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    typed = iter(["one", "one", "one", "two"])
+    ask = new_secret(prompt=lambda _question: next(typed))
+    assert ask("k") == b"one"
+    with pytest.raises(SigningError, match="the two passphrases differ"):
+        ask("k")
+    monkeypatch.setenv("PKGTOOL_KEY_PASSWORD", "set")
+    assert new_secret(prompt=lambda _question: next(typed))("k") == b"set"
 
 
 def test_without_anybody_to_ask_the_error_says_what_to_set(monkeypatch: pytest.MonkeyPatch) -> None:
