@@ -30,8 +30,9 @@ from pkgtool.sbom.model import Subject as SbomSubject
 from pkgtool.signing import publish
 from pkgtool.signing.attestor import Attestor
 from pkgtool.signing.statements.facts import BuildFacts, builder_from_environment
-from pkgtool.signing.statements.provenance import index_provenance
+from pkgtool.signing.statements.provenance import essence_of_index, index_provenance
 from pkgtool.signing.statements.statement import CYCLONEDX, SPDX, Statement, Subject
+from pkgtool.signing.statements.statement import PROVENANCE as PROVENANCE_TYPE
 from pkgtool.values import Digest, Platform
 
 
@@ -71,7 +72,8 @@ class SignAction:
             self._site.events(StepProgress(step.id, number + 1, total, "signatures"))
         for number, (subject, statement) in enumerate(statements):
             cancel.check()
-            new += _count(publish.attest(repository, subject, statement, self._attestor))
+            said = essence_of_index if statement.predicate_type == PROVENANCE_TYPE and subject.is_index else dict
+            new += _count(publish.attest(repository, subject, statement, self._attestor, said=said))
             self._site.events(StepProgress(step.id, len(subjects) + number + 1, total, "signatures"))
         record = MemoRecord(subjects[0], tuple(found.images.values()), self._attestor.name, 0.0)
         outcome = Outcome.SIGNED if new else Outcome.UNCHANGED

@@ -28,6 +28,8 @@ class Image:
     platforms: Mapping[str, Findings] = field(default_factory=dict)
     """Of the manifests of an index, by platform; empty for a single manifest."""
     expected: Expected = field(default_factory=Expected)
+    pinned: bool = False
+    """Whether it is a single manifest that was asked for by its own digest: one platform's image, like a dependency."""
     dependencies: Mapping[Digest, Decision] = field(default_factory=dict)
     """What was decided about the images that this one was built from, as far as they were looked at."""
 
@@ -57,7 +59,9 @@ def _shape(rule: ImageRule, image: Image) -> Iterable[Check]:
         yield Check(image.root.digest, "digest", reason=Reason.OTHER_DIGEST, message=message)
     if expected.alone:
         return
-    wanted = {str(platform): None for platform in rule.platforms} | dict(expected.platforms)
+    # Who names one platform's manifest by its digest asks for no others; a tag that leads to one has lost them.
+    platforms = () if image.pinned else rule.platforms
+    wanted = {str(platform): None for platform in platforms} | dict(expected.platforms)
     for platform, digest in sorted(wanted.items()):
         found = image.platforms.get(platform)
         if found is None:
@@ -72,10 +76,13 @@ def _shape(rule: ImageRule, image: Image) -> Iterable[Check]:
 
 
 def _in_scope(scope: Scope, image: Image) -> list[Findings]:
-    """A single manifest stands for both: it is what the reference leads to, and what runs."""
+    """A single manifest stands for both: it is what the reference leads to, and what runs.
+
+    What only an index must have is not asked of a manifest that was named by its digest.
+    """
     platforms = [image.platforms[name] for name in sorted(image.platforms)]
     if scope is Scope.INDEX:
-        return [image.root]
+        return [] if image.pinned else [image.root]
     if scope is Scope.PLATFORMS:
         return platforms or [image.root]
     return [image.root, *platforms]

@@ -58,6 +58,8 @@ class ProvenanceRule:
     level: int = 1
     """The SLSA Build level that the policy's author grants to these builders."""
     source: str = ""
+    commits: tuple[str, ...] = ()
+    """Accepted commits; empty: any."""
     clean: bool = False
     hermetic: bool = False
     dependencies_verified: bool = False

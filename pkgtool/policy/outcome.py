@@ -34,8 +34,10 @@ def outcome(
         sources = tuple(claim.evidence.source for claim in claims if claim.evidence.source)
         return Check(findings.digest, what, signers, sources)
     refused = [refusal.reason for refusal in findings.refusals]
-    details = tuple(dict.fromkeys([*(each.message for each in objections), *refused]))
     reason, message = _why_not(requirement, what, signers, objections, refused)
+    # What is beside an image for another purpose is worth a word only where nothing else is.
+    telling = [each.message for each in objections if each.reason is not Reason.WRONG_TYPE or reason is each.reason]
+    details = tuple(each for each in dict.fromkeys([*telling, *refused]) if each not in message)
     return Check(findings.digest, what, signers, reason=reason, message=message, details=details)
 
 

@@ -25,8 +25,9 @@ from pkgtool.signing.trusted_root import TrustedRoot
 from pkgtool.values import Digest, Platform
 
 _UNITS = {"d": "days", "h": "hours", "m": "minutes"}
+_COMMIT = re.compile("[0-9a-f]{40}|[0-9a-f]{64}")
 _ALWAYS = datetime.min.replace(tzinfo=UTC)
-_PROVENANCE_KEYS = ("builder", "level", "source", "clean", "hermetic", "dependencies")
+_PROVENANCE_KEYS = ("builder", "level", "source", "commit", "clean", "hermetic", "dependencies")
 
 Path_ = Sequence[str | int]
 
@@ -180,6 +181,9 @@ class _Reader:
                 self._add(f"{key!r} can only be asked of slsaprovenance1", (*path, key))
         if written.level is not None and written.level > 3:
             self._add(f"SLSA has Build levels from 0 to 3, not {written.level}", (*path, "level"))
+        for position, commit in enumerate(written.commit or ()):
+            if not _COMMIT.fullmatch(commit):
+                self._add(f"{commit!r} is not a whole commit id", (*path, "commit", position), "git rev-parse REVISION")
         by = self._by(written, path)
         return Requirement(
             kind,
@@ -223,6 +227,7 @@ def _provenance(written: AttestationFile) -> ProvenanceRule:
         tuple(written.builder or ()),
         1 if written.level is None else written.level,
         written.source or "",
+        tuple(written.commit or ()),
         bool(written.clean),
         bool(written.hermetic),
         written.dependencies == "verified",

@@ -51,6 +51,9 @@ class AttestationFile(ClaimFile):
     builder: tuple[str, ...] | None = key("builder", list_of(TEXT), "Accepted builder ids.", default=None)
     level: int | None = key("level", INTEGER, "The SLSA Build level of these builders.", default=None, minimum=0)
     source: str | None = key("source", TEXT, "The source repository's URL.", default=None)
+    commit: tuple[str, ...] | None = key(
+        "commit", list_of(TEXT), "The commits of which one was built, in full.", default=None
+    )
     clean: bool | None = key("clean", BOOLEAN, "Whether nothing may have been uncommitted.", default=None)
     hermetic: bool | None = key("hermetic", BOOLEAN, "Whether no step may have had a network.", default=None)
     dependencies: str | None = key(

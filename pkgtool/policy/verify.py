@@ -70,9 +70,12 @@ class Verifier:
 
     def _verify(self, request: Request, within: tuple[Digest, ...]) -> Decision:
         root, platforms = _resolve(request)
-        expected = replace(request.expected, repository=request.repository.name)
         image = Image(
-            request.repository.name, Findings(root), {name: Findings(each) for name, each in platforms}, expected
+            request.repository.name,
+            Findings(root.digest),
+            {name: Findings(each) for name, each in platforms},
+            replace(request.expected, repository=request.repository.name),
+            pinned=isinstance(request.reference, Digest) and not root.is_index,
         )
         rule = self._policy.rule_for(image.name)
         if rule is None:
@@ -84,7 +87,7 @@ class Verifier:
             open_digests = {check.digest for check in decision.failures} if decision else None
             image = self._gathered(image, partial(gather, request.repository), kinds, open_digests)
             if any(each.provenance and each.provenance.dependencies_verified for each in rule.requirements):
-                image = replace(image, dependencies=self._dependencies(image, (*within, root)))
+                image = replace(image, dependencies=self._dependencies(image, (*within, root.digest)))
             decision = evaluate(self._policy, image, self._now)
             if decision.accepted:
                 break
@@ -150,8 +153,8 @@ def _listed(predicate: object) -> list[Dependency]:
         return []  # the evaluation says so
 
 
-def _resolve(request: Request) -> tuple[Digest, list[tuple[str, Digest]]]:
-    """The digest that a reference leads to, and the manifests in it if it is an index."""
+def _resolve(request: Request) -> tuple[Descriptor, list[tuple[str, Digest]]]:
+    """What a reference leads to, and the manifests in it if it is an index."""
     got = request.repository.get_manifest(request.reference)
     if got is None:
         raise VerificationError(f"{request.name} does not exist", hint="is the tag or digest right?")
@@ -161,9 +164,9 @@ def _resolve(request: Request) -> tuple[Digest, list[tuple[str, Digest]]]:
     ):
         raise VerificationError(f"the registry gave other content than {request.name} has")
     if not descriptor.is_index:
-        return descriptor.digest, []
+        return descriptor, []
     index = Index.parse(content, what=f"the index {request.name}", error=VerificationError)
-    return descriptor.digest, _named(index.manifests)
+    return descriptor, _named(index.manifests)
 
 
 def _named(manifests: Iterable[Descriptor]) -> list[tuple[str, Digest]]:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 from pkgtool.errors import SigningError, VerificationError
 from pkgtool.oci.documents import CONFIG, EMPTY, Descriptor, Index, Manifest
@@ -89,10 +90,12 @@ def attest(
     statement: Statement,
     attestor: Attestor,
     *,
+    said: Callable[[Mapping[str, Any]], object] = dict,
     formats: Iterable[Format] = tuple(Format),
 ) -> list[Published]:
     """Attach a signed statement to the manifest or index it is about, in each format that does not have it yet.
 
+    Two statements of one type are the same if `said` gives the same of their predicates.
     Raises `SigningError` if the statement is about something else or the key can't sign, `RegistryError`.
     """
     try:
@@ -103,7 +106,7 @@ def attest(
     def is_same(evidence: Evidence) -> bool:
         return (
             evidence.predicate_type == statement.predicate_type
-            and evidence.predicate == statement.predicate
+            and said(evidence.predicate) == said(statement.predicate)
             and attestor.made(evidence)
         )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -22,6 +23,8 @@ from pkgtool.signing.attestor import Attestor
 from pkgtool.signing.statements.claims import Rebuild
 from pkgtool.signing.statements.claims import rebuild as rebuild_statement
 from pkgtool.signing.statements.facts import builder_from_environment
+from pkgtool.signing.statements.statement import PROVENANCE
+from pkgtool.signing.verify.collect import bundles
 from pkgtool.values import Digest, Platform
 from pkgtool.workflows.attestors import SigningOptions, open_attestor
 from pkgtool.workflows.options import RunOptions
@@ -50,14 +53,15 @@ def attest_rebuild(
 ) -> RebuildReport:
     """Rebuild packages for the chosen platforms and compare with what is published under their tags.
 
-    For each package whose every image came out the same, a signed statement is attached to its index; for one that
-    did not, none, and the comparison says what differs. Raises `RegistryError` for what is not published.
+    For each package whose every image came out the same, a signed statement is attached to each of these images, and
+    to the index if that holds no others; for one that did not, none, and the comparison says what differs.
+    Raises `RegistryError` for what is not published.
     """
     planned = make_plan(options, packages)
     tree = planned.tree
-    attestor = open_attestor(signing, tree.workspace)
     name = require_registry(options, tree.workspace, [tree.fingerprints[n] for n in tree.names])
     with (
+        closing(open_attestor(signing, tree.workspace)) as attestor,
         planned.store.in_use(cancel=cancel),
         open_registry(name, tree.workspace, planned.store, events=events, cancel=cancel) as registry,
     ):
@@ -77,12 +81,26 @@ def attest_rebuild(
         for package in tree.names:
             own = [comparison for comparison in comparisons if comparison.package == package]
             if own and all(comparison.same for comparison in own):
-                index, repository = published[package].index, published[package].repository
                 facts = _facts(planned, package, own, rebuilder, attestor, started)
-                publish.attest(repository, index, rebuild_statement(facts, index.digest), attestor)
+                _attest(published[package], facts, attestor)
                 attested.append(package)
                 events(Note("info", f"{package}: the same bytes, attested by {attestor.name}"))
     return RebuildReport(comparisons, tuple(attested))
+
+
+def _attest(published: _Published, facts: Rebuild, attestor: Attestor) -> None:
+    """Say it about every image that was rebuilt, and about an index of which nothing was left out."""
+    whole = set(published.images) == set(facts.platforms)
+    subjects = [
+        *(image for platform, image in sorted(published.images.items()) if platform in facts.platforms),
+        *([published.index] if whole else []),
+    ]
+    for subject in subjects:
+        followed = [
+            each.source for each in bundles(published.repository, subject.digest, predicate_types=(PROVENANCE,))
+        ]
+        statement = rebuild_statement(replace(facts, provenance=tuple(followed)), subject.digest)
+        publish.attest(published.repository, subject, statement, attestor)
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,7 +82,7 @@ def import_release(
 ) -> tuple[Release, list[Promoted]]:
     """Copy a release out of what `export_release` wrote into a registry."""
     with imported(path) as layout, _registry(options, target, moving.events, cancel) as goal:
-        release = _stored_release(layout, path)
+        release = stored_release(layout, path)
         command = f"pkgtool import {path} {target}"
         return release, _transfer(
             release, lambda name: StoreRepository(layout, name), goal, moving, cancel, command=command
@@ -135,7 +135,8 @@ def _store_release(layout: Layout, release: Release) -> None:
     repository.put_manifest(manifest.encode(), manifest.media_type, tag=release.name)
 
 
-def _stored_release(layout: Layout, path: Path) -> Release:
+def stored_release(layout: Layout, path: Path) -> Release:
+    """The release file in what `export_release` wrote. Raises `StoreError` if there is none."""
     repository = StoreRepository(layout, _RELEASES)
     names = repository.tags()
     found = repository.get_manifest(names[0]) if len(names) == 1 else None

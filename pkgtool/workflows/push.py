@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 
 from pkgtool.actions.registry import PullAction, PushAction
@@ -78,9 +79,11 @@ def push(
     """
     planned, name = plan_of(options, push_options, packages)
     tree = planned.tree
-    # Before anything is built: a key that can't be used must not be found out after an hour.
-    attestor = open_attestor(push_options.sign, tree.workspace) if push_options.sign else None
-    with open_registry(name, tree.workspace, planned.store, events=events, cancel=cancel) as registry:
+    with ExitStack() as stack:
+        # Before anything is built: a key that can't be used must not be found out after an hour.
+        signing = push_options.sign
+        attestor = stack.enter_context(closing(open_attestor(signing, tree.workspace))) if signing else None
+        registry = stack.enter_context(open_registry(name, tree.workspace, planned.store, events=events, cancel=cancel))
         if options.pull:
             found = published_images(planned.plan, registry, tree.fingerprints, optional=False, events=events)
             planned = planned.again(published=found)
@@ -97,12 +100,12 @@ def push(
                     site, registry, planned.target.platforms, replaceable, index=push_options.index
                 ),
             }
-            if attestor and push_options.sign:
+            if attestor and signing:
                 found[StepKind.SIGN] = SignAction(
                     site,
                     registry,
                     attestor,
-                    push_options.sign.annotations,
+                    signing.annotations,
                     alone=() if push_options.index else planned.target.platforms,
                 )
             return found

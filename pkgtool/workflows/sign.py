@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 
 from pkgtool.actions.sign import SignAction
@@ -49,10 +50,12 @@ def sign_packages(
         platforms=lambda tree: target_platforms(options, tree.workspace, all_by_default=True),
     )
     tree = planned.tree
-    attestor = open_attestor(signing, tree.workspace)
     name = require_registry(options, tree.workspace, [tree.fingerprints[n] for n in tree.names])
-    events(Note("info", f"signing with {attestor.name}"))
-    with open_registry(name, tree.workspace, planned.store, events=events, cancel=cancel) as registry:
+    with (
+        closing(open_attestor(signing, tree.workspace)) as attestor,
+        open_registry(name, tree.workspace, planned.store, events=events, cancel=cancel) as registry,
+    ):
+        events(Note("info", f"signing with {attestor.name}"))
 
         def actions(site: Site) -> Mapping[StepKind, Action]:
             return {StepKind.SIGN: SignAction(site, registry, attestor, signing.annotations)}
@@ -71,9 +74,9 @@ def sign_references(
 ) -> list[SignedImage]:
     """Sign images by reference (`host/repository:tag` or `…@digest`): the index and every manifest in it."""
     workspace = workspace_or_none(options)
-    attestor = open_attestor(signing, workspace)
-    events(Note("info", f"signing with {attestor.name}"))
-    return [_sign(workspace, reference, attestor, signing, events, cancel) for reference in references]
+    with closing(open_attestor(signing, workspace)) as attestor:
+        events(Note("info", f"signing with {attestor.name}"))
+        return [_sign(workspace, reference, attestor, signing, events, cancel) for reference in references]
 
 
 def _sign(

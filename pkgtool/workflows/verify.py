@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from pkgtool import __version__
 from pkgtool.cancel import Cancellation
-from pkgtool.errors import ConfigError, Location, UsageError
+from pkgtool.errors import ConfigError, Location, UsageError, VerificationError
 from pkgtool.events import Sink
 from pkgtool.model import Workspace
 from pkgtool.oci.documents import Descriptor
 from pkgtool.oci.registry.repository import Registry
 from pkgtool.oci.repository import Repository
+from pkgtool.oci.store import Layout
 from pkgtool.oci.store.archive import imported
 from pkgtool.oci.store.repository import StoreRepository
 from pkgtool.policy.decision import Decision
@@ -24,13 +25,15 @@ from pkgtool.policy.provenance import Expected
 from pkgtool.policy.reader import read_policy
 from pkgtool.policy.release import verify_release
 from pkgtool.policy.verify import Request, Verifier
-from pkgtool.release import Release
+from pkgtool.release import Release, ReleasedPackage
 from pkgtool.signing import publish
+from pkgtool.signing.attestor import Attestor
 from pkgtool.signing.statements.claims import Verification, verification_summary
 from pkgtool.values import ImageRef
 from pkgtool.workflows.attestors import SigningOptions, open_attestor
 from pkgtool.workflows.guard import POLICY_FILE, policy_path
 from pkgtool.workflows.options import RunOptions
+from pkgtool.workflows.promote import stored_release
 from pkgtool.workflows.registries import open_registry, require_registry
 from pkgtool.workflows.sign import workspace_or_none
 from pkgtool.workflows.tree import find_root, open_tree
@@ -80,16 +83,21 @@ def verify(
     Raises `ConfigError` for the policy, `RegistryError` if a registry can't answer, `VerificationError` for what does
     not exist.
     """
+    if verify_options.summary and verify_options.archive:
+        raise UsageError("a summary can't be attached inside an archive", hint="import it, then verify the registry")
     workspace = workspace_or_none(options)
     policy = read_policy(find_policy(options, workspace, verify_options.policy))
+    decided = _release_decision(verify_options.release, policy) if verify_options.release else None
+    if decided and not decided.accepted:
+        # What it names is nobody's word: there is nothing to look for.
+        return Verified(policy, (), decided)
     with ExitStack() as stack:
         place = stack.enter_context(_place(options, verify_options, workspace, events, cancel))
-        requests, release = _requests(options, verify_options, arguments, place)
+        requests = _requests(options, verify_options, arguments, place)
         verifier = Verifier(policy, open_repository=lambda name: _dependency(name, place))
         found = list(verifier.verify_all(requests, jobs=verify_options.jobs))
         if verify_options.summary:
             _attach_summaries(found, policy, verify_options.summary, workspace)
-    decided = _release_decision(verify_options.release, policy) if release and policy.release else None
     return Verified(policy, tuple(decision for _, decision in found), decided)
 
 
@@ -105,7 +113,7 @@ def find_policy(options: RunOptions, workspace: Workspace | None, given: Path | 
         raise ConfigError(
             "there is no policy to verify by",
             location=Location(str(found or find_root(options.directory) / POLICY_FILE)),
-            hint="write one (docs/verify.md), or name it with --policy FILE",
+            hint="write one (docs/signing.md), or name it with --policy FILE",
         )
     return found
 
@@ -121,7 +129,8 @@ def _place(
     """From a name to its repository: in an exported archive, or in registries that are opened as they are named."""
     if verify_options.archive:
         with imported(verify_options.archive) as layout:
-            yield lambda name: StoreRepository(layout, name)
+            registry = options.registry or _archived_release(verify_options, layout).registry
+            yield lambda name: _Archived(layout, name.removeprefix(f"{registry}/"), registry)
         return
     with ExitStack() as stack:
         registries: dict[str, Registry] = {}
@@ -139,6 +148,25 @@ def _place(
             return registries[address].repository(reference.repository)
 
         yield repository
+
+
+class _Archived(StoreRepository):
+    """A repository of an archive, under the name that it had in the registry: policies are about that."""
+
+    def __init__(self, layout: Layout, name: str, registry: str) -> None:
+        super().__init__(layout, name)
+        self._registry = registry
+
+    @property
+    def name(self) -> str:
+        return f"{self._registry}/{super().name}"
+
+
+def _archived_release(verify_options: VerifyOptions, layout: Layout) -> Release:
+    if verify_options.release:
+        return Release.read(verify_options.release)
+    assert verify_options.archive
+    return stored_release(layout, verify_options.archive)
 
 
 def _default_registry(
@@ -159,32 +187,35 @@ def _default_registry(
 
 def _requests(
     options: RunOptions, verify_options: VerifyOptions, arguments: Sequence[str], place: Place
-) -> tuple[list[Request], Release | None]:
+) -> list[Request]:
     if verify_options.release:
         release = Release.read(verify_options.release)
         wanted = [p for p in release.packages if not arguments or p.name in arguments]
-        expected = [
-            Expected(
-                tag=package.tag,
-                commit=release.commit,
-                index=package.index.digest,
-                platforms=tuple((str(image.platform), image.digest) for image in package.images),
-            )
-            for package in wanted
-        ]
-        requests = [Request(place(p.repository), p.index.digest, e) for p, e in zip(wanted, expected, strict=True)]
-        return requests, release
+        return [Request(place(p.repository), p.index.digest, _expected(p)) for p in wanted]
     references = [ImageRef.parse(a) for a in arguments if "/" in a and (":" in a or "@" in a)]
     if references:
         if len(references) != len(arguments):
             raise UsageError("name either packages or references")
-        return [Request(place(r.name), r.digest or r.tag) for r in references], None
+        return [Request(place(r.name), r.digest or r.tag) for r in references]
     tree = open_tree(options, arguments)
     found = []
     for name in tree.names:
         reference = tree.fingerprints[name].reference
         found.append(Request(place(reference.name), reference.tag, Expected(tag=reference.tag)))
-    return found, None
+    return found
+
+
+def _expected(package: ReleasedPackage) -> Expected:
+    """What a release says about one of its packages.
+
+    The release's commit is not asked of the provenance: what no commit since has changed was built from an older one,
+    and its tag says that it is the same. Raises `VerificationError` if no platforms are named: a release that doesn't
+    say what must be there can't show that something was taken away.
+    """
+    if not package.images:
+        raise VerificationError(f"the release names no platforms of {package.name}")
+    platforms = tuple((str(image.platform), image.digest) for image in package.images)
+    return Expected(tag=package.tag, index=package.index.digest, platforms=platforms)
 
 
 def _dependency(name: str, place: Place) -> Repository | None:
@@ -194,9 +225,7 @@ def _dependency(name: str, place: Place) -> Repository | None:
         return None
 
 
-def _release_decision(file: Path | None, policy: Policy) -> Decision | None:
-    if file is None:
-        return None
+def _release_decision(file: Path, policy: Policy) -> Decision:
     bundle = file.with_name(file.name + BUNDLE_SUFFIX)
     bundles = [bundle.read_bytes()] if bundle.is_file() else []
     return verify_release(str(file), file.read_bytes(), bundles, policy, datetime.now(UTC))
@@ -206,19 +235,24 @@ def _attach_summaries(
     found: Sequence[tuple[Request, Decision]], policy: Policy, signing: SigningOptions, workspace: Workspace | None
 ) -> None:
     """Say, signed, beside each image what was decided about it."""
-    attestor = open_attestor(signing, workspace)
-    for request, decision in found:
-        outcome = Verification(
-            resource=f"{request.repository.name}@{decision.digest}",
-            policy_uri=policy.file,
-            policy_digest=policy.digest,
-            passed=decision.accepted,
-            level=decision.level,
-            verifier=VERIFIER,
-            verifier_version=__version__,
-            at=datetime.now(UTC),
-            evidence=decision.evidence,
-        )
-        subject = request.repository.resolve(decision.digest)
-        assert isinstance(subject, Descriptor)
-        publish.attest(request.repository, subject, verification_summary(outcome, decision.digest), attestor)
+    with closing(open_attestor(signing, workspace)) as attestor:
+        for request, decision in found:
+            _attach_summary(request, decision, policy, attestor)
+
+
+def _attach_summary(request: Request, decision: Decision, policy: Policy, attestor: Attestor) -> None:
+    outcome = Verification(
+        resource=f"{request.repository.name}@{decision.digest}",
+        # Where the policy lies here is nobody's business; which one it was, its digest says.
+        policy_uri=Path(policy.file).name,
+        policy_digest=policy.digest,
+        passed=decision.accepted,
+        level=decision.level,
+        verifier=VERIFIER,
+        verifier_version=__version__,
+        at=datetime.now(UTC),
+        evidence=decision.evidence,
+    )
+    subject = request.repository.resolve(decision.digest)
+    assert isinstance(subject, Descriptor)
+    publish.attest(request.repository, subject, verification_summary(outcome, decision.digest), attestor)

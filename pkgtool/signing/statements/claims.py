@@ -44,7 +44,7 @@ def verification_summary(outcome: Verification, subject: Digest) -> Statement:
             {"uri": f"oci-digest:{each}", "digest": {each.algorithm: each.hex}} for each in sorted(outcome.evidence)
         ],
         "verificationResult": "PASSED" if outcome.passed else "FAILED",
-        "verifiedLevels": [f"SLSA_BUILD_LEVEL_{outcome.level}"] if outcome.passed else [],
+        "verifiedLevels": [f"SLSA_BUILD_LEVEL_{outcome.level}" if outcome.passed else "FAILED"],
         "slsaVersion": "1.0",
     }
     return Statement((Subject.of(subject, outcome.resource.partition("@")[0]),), VSA, predicate)
@@ -66,7 +66,7 @@ class Rebuild:
     started: datetime
     finished: datetime
     provenance: tuple[Digest, ...] = ()
-    """The provenance that the rebuild followed: the digests of its bundles."""
+    """What lay beside it and says how it was built: the digests of those bundles."""
 
 
 def rebuild(facts: Rebuild, subject: Digest) -> Statement:

@@ -58,6 +58,23 @@ def index_provenance(facts: BuildFacts, manifests: Mapping[Platform, Digest], in
     return Statement((Subject.of(index, facts.package),), PROVENANCE, predicate)
 
 
+def essence_of_index(predicate: Mapping[str, Any]) -> object:
+    """What must differ for two provenances of one index to be worth having both.
+
+    An index is put together from the same manifests at every signing; which commit was checked out then, and in
+    which run, makes nothing new of it.
+    """
+    definition, details = predicate.get("buildDefinition"), predicate.get("runDetails")
+    if not isinstance(definition, Mapping) or not isinstance(details, Mapping):
+        return predicate
+    builder = details.get("builder")
+    return (
+        definition.get("buildType"),
+        definition.get("externalParameters"),
+        builder.get("id") if isinstance(builder, Mapping) else None,
+    )
+
+
 def _predicate(facts: BuildFacts) -> dict[str, Any]:
     return {
         "buildDefinition": {

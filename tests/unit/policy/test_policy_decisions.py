@@ -1,6 +1,7 @@
 """Decisions: pure functions of evidence, policy and time."""
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -12,7 +13,7 @@ from pkgtool.policy.decision import Decision, Reason
 from pkgtool.policy.evaluate import Image, evaluate
 from pkgtool.policy.model import ImageRule, Policy, ProvenanceRule, Requirement, Scope, SignerRule
 from pkgtool.policy.provenance import Expected
-from pkgtool.policy.release import expectation, verify_release
+from pkgtool.policy.release import verify_release
 from pkgtool.signing.certificates import Identity
 from pkgtool.signing.dsse import IN_TOTO, Envelope, pae
 from pkgtool.signing.formats.bundle import Bundle
@@ -20,7 +21,7 @@ from pkgtool.signing.log.check import Logged
 from pkgtool.signing.statements.claims import Release, ReleasedPackage, release
 from pkgtool.signing.statements.facts import BuildFacts, ParentImage, Source
 from pkgtool.signing.statements.provenance import provenance
-from pkgtool.signing.statements.statement import PROVENANCE, RELEASE, SPDX
+from pkgtool.signing.statements.statement import CYCLONEDX, PROVENANCE, RELEASE, SPDX
 from pkgtool.signing.verify.evidence import Evidence, Findings
 from pkgtool.values import Digest
 from tests.support.registry.images import AMD64, ARM64
@@ -141,6 +142,24 @@ def test_scopes() -> None:
         assert [check.digest for check in decision.failures] == [amd64]
 
 
+def test_a_manifest_named_by_its_digest_needs_no_other_platform_and_a_tag_does() -> None:
+    signed = Evidence(IMAGE, KEY, SIGNED.predicate_type)
+    on_index = Requirement(SPDX, by=("ours",), scope=Scope.INDEX)
+    rules = replace(policy(SIGNED, on_index), rules=(ImageRule(("*",), (SIGNED, on_index), (AMD64, ARM64)),))
+    assert decide(rules, signed, pinned=True).accepted
+    assert reasons(decide(rules, signed)) == [Reason.PLATFORM_MISSING, Reason.PLATFORM_MISSING, None, Reason.WRONG_TYPE]
+    assert not decide(policy(on_index), signed, pinned=True).accepted, "something must have been asked"
+
+
+def test_what_lies_there_for_other_purposes_is_told_only_where_nothing_else_is() -> None:
+    both = [Evidence(IMAGE, KEY, kind) for kind in (SIGNED.predicate_type, SPDX)]
+    logged = decide(policy(Requirement(SPDX, by=("ours",), log=True)), *both)
+    assert logged.lines() == [f"{IMAGE.short}: the spdxjson by ours is not in a trusted transparency log"]
+    (line, detail) = decide(policy(Requirement(CYCLONEDX, by=("ours",))), *both).lines()
+    assert line.endswith("there is no cyclonedx attestation; there is a signature, which is no cyclonedx")
+    assert detail == "  there is a spdxjson, which is no cyclonedx"
+
+
 def test_nothing_to_check_is_no_acceptance() -> None:
     assert not decide(policy()).accepted
     with pytest.raises(VerificationError, match="nothing was checked"):
@@ -175,6 +194,7 @@ def facts(**changes) -> BuildFacts:
 STRICT = ProvenanceRule(
     builders=("https://pkgtool.dev/builder/local/v1",),
     source="https://example.org/tree.git",
+    commits=("c" * 40,),
     clean=True,
     hermetic=True,
     dependencies_verified=True,
@@ -189,7 +209,7 @@ def proven(made: BuildFacts, expected: Expected = Expected(), **image) -> Decisi
 
 
 def test_provenance_that_says_all_it_must() -> None:
-    decision = proven(facts(), Expected("r.example/linuxkit/getty", "v1", "c" * 40))
+    decision = proven(facts(), Expected("r.example/linuxkit/getty", "v1"))
     assert decision.accepted
     assert decision.level == 1
 
@@ -198,9 +218,9 @@ def test_provenance_that_says_all_it_must() -> None:
     ("made", "expected", "words"),
     [
         (facts(url="https://evil.example/tree"), Expected(), "it was built from 'git+https://evil.example/tree'"),
+        (facts(commit="d" * 40), Expected(), "it was built from the commit"),
         (facts(dirty=True), Expected(), "changes that are in no commit"),
         (facts(hermetic=False), Expected(), "its build steps had a network"),
-        (facts(), Expected(commit="d" * 40), "it was built from the commit"),
         (facts(), Expected(tag="v2"), "it is of the tag 'v1'"),
         (facts(), Expected("r.example/linuxkit/sshd"), "it is of the package 'linuxkit/getty'"),
         (facts(), Expected("r.example/evillinuxkit/getty"), "it is of the package 'linuxkit/getty'"),
@@ -332,9 +352,3 @@ def test_a_release_file_that_is_refused(file: bytes, bundles, count: int, reason
 
 def test_a_policy_that_knows_no_releases() -> None:
     assert reasons(verify_release("v1.2", FILE, [], policy(SIGNED), NOW)) == [Reason.NO_RULE]
-
-
-def test_what_a_release_expects_of_an_image() -> None:
-    assert expectation(PACKAGE).platforms == (("linux/amd64", BASE), ("linux/arm64", IMAGE))
-    with pytest.raises(VerificationError, match="names no platforms"):
-        expectation(ReleasedPackage("linuxkit/getty", "v1", IMAGE, {}))
