@@ -24,12 +24,7 @@ RUN ["/bin/busybox", "--install", "-s", "/bin"]
 
 @pytest.fixture(autouse=True)
 def no_engine_but_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever Docker engine this machine has does not count: tests say which one they mean.
-
-    What pkgtool leaves for people to look at goes with the test.
-    """
-    (tmp_path / "tmp").mkdir()
-    monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
+    """Whatever Docker engine this machine has does not count: tests say which one they mean."""
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/no-engine.sock")
 
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import shutil
-import urllib.request
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -73,9 +72,12 @@ def test_what_differs_is_named_and_laid_out(pkgtool: CommandLine, tree: TreeBuil
     assert "changed srv/uuid: content" in ended.err
     [hint] = [line for line in ended.err.splitlines() if line.startswith("hint: diffoscope ")]
     original, rebuilt = map(Path, hint.removeprefix("hint: diffoscope ").split())
-    before, after = (place / "srv" / "uuid" for place in (original, rebuilt))
-    assert before.read_text() != after.read_text()
-    assert {path.name for path in original.rglob("*") if path.is_file()} == {"uuid"}
+    try:
+        before, after = (place / "srv" / "uuid" for place in (original, rebuilt))
+        assert before.read_text() != after.read_text()
+        assert {path.name for path in original.rglob("*") if path.is_file()} == {"uuid"}
+    finally:
+        shutil.rmtree(original.parent)
     assert "DIFFERENT" in ended.out
 
 
@@ -114,7 +116,7 @@ def test_a_published_reference_is_rebuilt_from_its_commit(
     ended = pkgtool.run("reproduce", "--json", reference)
     [found] = ended.ok().json
     assert found["same"] is True
-    assert not list((tmp_path / "tmp").glob("pkgtool-checkout-*"))
+    assert not list(Path(tempfile.gettempdir()).glob("pkgtool-checkout-*"))
 
     stranger = CommandLine(tmp_path, tmp_path / "store")
     nothing_here = stranger("reproduce", reference)
@@ -122,33 +124,6 @@ def test_a_published_reference_is_rebuilt_from_its_commit(
     assert "does not have the commit" in nothing_here.err
     assert "--source URL" in nothing_here.err
     assert stranger.run("reproduce", "--json", "--source", str(tree.root), reference).ok().json == [found]
-
-    pkgtool.run("push", "--registry", place, steady).ok()
-    newer = f"{place}/{pkgtool('show-tag', steady).ok().out.strip()}"
-    compared = stranger("diff", reference, newer)
-    assert compared.code == 1
-    assert "    ~ content: size 8 → 6" in compared.out.splitlines()
-    assert stranger("diff", newer, newer).code == 0
-    absent = stranger("diff", newer, f"{newer}1")
-    assert (absent.code, absent.err.splitlines()[0]) == (9, f"error: {newer}1 is not in {registry}")
-
-
-def test_a_rebuild_is_attested_only_if_every_byte_is_the_same(
-    pkgtool: CommandLine, tree: TreeBuilder, steady: str, registry: str, tmp_path: Path
-) -> None:
-    with_busybox(tree, "wild", "RUN cat /proc/sys/kernel/random/uuid > /uuid", build_yml="org: team\narches: [amd64]\n")
-    tree.commit()
-    place, key = f"{registry}/rebuilt", _key(pkgtool, tmp_path)
-    pkgtool.run("push", "--registry", place, steady, "wild").ok()
-    ended = pkgtool.run("attest-rebuild", "--json", "--registry", place, *key, steady, "wild")
-    assert ended.code == 1
-    assert ended.json["attested"] == [steady]
-    assert {each["package"]: each["same"] for each in ended.json["comparisons"]} == {steady: True, "wild": False}
-    assert "changed uuid: content" in ended.err
-    for package, attested in ((steady, True), ("wild", False)):
-        repository = pkgtool("show-tag", package).ok().out.strip().partition(":")[0]
-        with urllib.request.urlopen(f"http://{registry}/v2/rebuilt/{repository}/tags/list") as answer:
-            assert any(tag.endswith(".att") for tag in json.load(answer)["tags"]) is attested
 
 
 def test_references_and_packages_are_not_mixed(pkgtool: CommandLine, steady: str) -> None:

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from pkgtool.oci.registry.repository import Registry, RegistryRepository
-from tests.support import sid_tools
+from tests.support import published, sid_tools
 from tests.support.offline import no_network
+from tests.support.published import Published, Workshop
 from tests.support.registry import go_program
 from tests.support.registry.registries import docker_registry, referrers_registry
 from tests.support.sigstore_standin import Standin, standin
@@ -59,6 +60,28 @@ def host(request: pytest.FixtureRequest, offline: None, tmp_path_factory: pytest
     else:
         with referrers_registry() as address:
             yield address
+
+
+@pytest.fixture(scope="session")
+def workshop(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
+    """A small tree, built once. Whoever changes it takes a copy."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("AUTHOR", "COMMITTER"):
+            patch.setenv(f"GIT_{name}_NAME", "Test")
+            patch.setenv(f"GIT_{name}_EMAIL", "test@example.com")
+            patch.setenv(f"GIT_{name}_DATE", "2024-01-01T00:00:00Z")
+        return published.make(tmp_path_factory.mktemp("workshop"))
+
+
+@pytest.fixture(scope="module")
+def released(
+    workshop: Workshop, offline: None, tools: Tools, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Published]:
+    """The tree, pushed and signed by the command line to a registry without the referrers API."""
+    with docker_registry(tmp_path_factory.mktemp("released")) as address:
+        done = Published(workshop, f"{address}/team", tools.crane)
+        done.push("--sign", *workshop.by())
+        yield done
 
 
 @pytest.fixture(scope="module")
