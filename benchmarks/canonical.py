@@ -72,11 +72,11 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="pkgtool-benchmark-") as directory:
         for factor, rounds in ((1, arguments.rounds), (2, 1)):
             place, size = Path(directory, f"large-{factor}"), arguments.size * factor
-            _write_archive(place, _files_of_this_machine(size * 10**6))
+            write_archive(place, _files_of_this_machine(size * 10**6))
             found.append(_compare(f"{size} MB of /usr", place, rounds))
             shutil.rmtree(place)
         small = Path(directory, "small")
-        _write_archive(small, _small_files(arguments.files))
+        write_archive(small, _small_files(arguments.files))
         _compare(f"{arguments.files} small files", small, arguments.rounds)
     once, twice = found
     growth = twice.peak - once.peak
@@ -99,7 +99,7 @@ def _compare(title: str, place: Path, rounds: int) -> Measured:
     ours, theirs, peaks, processor = [], [], [], []
     for number in range(rounds):
         theirs.append(_igzip(layer))
-        seconds, worked, peak = _ours(archive, place / f"store-{number}")
+        seconds, worked, peak = canonicalised(archive, place / f"store-{number}")
         ours.append(seconds)
         processor.append(worked)
         peaks.append(peak)
@@ -121,7 +121,7 @@ def _igzip(layer: Path) -> float:
     return time.monotonic() - started
 
 
-def _ours(archive: Path, store: Path) -> tuple[float, float, float]:
+def canonicalised(archive: Path, store: Path) -> tuple[float, float, float]:
     """Wall and processor seconds, and megabytes at the peak."""
     with archive.open("rb") as source:
         while source.read(1 << 20):
@@ -159,7 +159,7 @@ def _small_files(count: int) -> Iterator[tuple[str, bytes]]:
         yield f"srv/{number % 317:03}/{number % 11}/file-{number}", line * (1 + number % 60)
 
 
-def _write_archive(place: Path, files: Iterator[tuple[str, bytes]]) -> None:
+def write_archive(place: Path, files: Iterator[tuple[str, bytes]]) -> None:
     """A layer, and the archive that `docker save` would make of an image with that layer."""
     place.mkdir()
     with tarfile.open(place / "layer.tar", "w:") as layer:
