@@ -77,7 +77,7 @@ class Finder:
             found = _images(local, wanted)
             if found is not None and all(_whole(self.store, image) for image in found.values()):
                 return NamedImage(str(reference), found)
-        return self.published(reference).image
+        return self.published(reference, hint=_way_out(name, reference)).image
 
     # -- names ------------------------------------------------------------------------------------------
 
@@ -115,7 +115,7 @@ class Finder:
 
     # -- registries -------------------------------------------------------------------------------------
 
-    def published(self, reference: ImageRef) -> PublishedImage:
+    def published(self, reference: ImageRef, *, hint: str = "") -> PublishedImage:
         """What a registry has under a reference, whatever the store has: the one it names, else the tree's.
 
         Raises `UsageError` without a tag and digest, `StoreError` if no registry is named, `RegistryError` if there is
@@ -126,14 +126,14 @@ class Finder:
             raise UsageError(f"{reference} says no tag and no digest", hint=f"{reference}:TAG")
         host = reference.host or self._own_host()
         if not host:
-            raise StoreError(f"{reference} is not in the store, and no registry is named", hint=_build_hint(reference))
+            raise StoreError(f"{reference} is not in the store, and no registry is named", hint=hint or _TAGS_HINT)
         if host not in self._registries:
             opened = open_registry(host, self._workspace, self.store, events=self._events, cancel=self._cancel)
             self._registries[host] = self._stack.enter_context(opened)
         repository = self._registries[host].repository(reference.repository)
         found = _images(repository, wanted)
         if found is None:
-            raise RegistryError(f"{reference} is not in {host}", hint=_build_hint(reference))
+            raise RegistryError(f"{reference} is not in {host}", hint=hint or _TAGS_HINT)
         target = StoreRepository(self.store.layout, reference.name)
         for image in found.values():
             if not _whole(self.store, image):
@@ -142,8 +142,15 @@ class Finder:
         return PublishedImage(repository, NamedImage(f"{repository.name}{joint}{wanted}", found))
 
 
-def _build_hint(reference: ImageRef) -> str:
-    return f"is the tag right? 'pkgtool store ls' shows what is here; 'pkgtool build' makes {reference.repository}"
+_TAGS_HINT = "is the tag right? 'pkgtool store ls' and 'pkgtool manifest' show what there is"
+
+
+def _way_out(name: str, reference: ImageRef) -> str:
+    """How to get the image that a name means, where that is known."""
+    package, at, revision = name.partition("@")
+    if at and not reference.digest:
+        return f"git worktree add ../old {revision} && pkgtool -C ../old build {package}"
+    return "" if at or ":" in package else f"pkgtool build {package}"
 
 
 def _whole(store: Store, image: Descriptor) -> bool:

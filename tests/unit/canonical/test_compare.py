@@ -185,4 +185,11 @@ def test_a_package_and_a_revision_of_it_are_names_too(pkgtool: CommandLine, tree
     tree.write("pkg/thing/content", "other\n")
     tree.commit()
     ended = pkgtool("diff", "thing@HEAD~1", "thing")
-    assert (ended.code, ended.err.splitlines()[0]) == (8, f"error: {tag} is not in the store, and no registry is named")
+    assert (ended.code, ended.err.splitlines()) == (
+        8,
+        [
+            f"error: {tag} is not in the store, and no registry is named",
+            "hint: git worktree add ../old HEAD~1 && pkgtool -C ../old build thing",
+        ],
+    )
+    assert pkgtool("diff", "thing", "thing").err.splitlines()[1] == "hint: pkgtool build thing"
