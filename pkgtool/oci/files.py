@@ -29,10 +29,10 @@ def sync_directory(path: Path) -> None:
         os.close(descriptor)
 
 
-def write_atomic(path: Path, content: bytes, *, mode: int = 0o644) -> None:
-    """Replace a small file at once."""
+def write_atomic(path: Path, content: bytes, *, mode: int = 0o644, unfinished: Path | None = None) -> None:
+    """Replace a small file at once. `unfinished` is where it is written first, on the same file system."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=unfinished or path.parent)
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)

@@ -31,7 +31,9 @@ class Layout:
             if not (self.root / "index.json").exists():
                 self._write_index(())
             if not (self.root / "oci-layout").exists():
-                files.write_atomic(self.root / "oci-layout", encode({"imageLayoutVersion": "1.0.0"}))
+                files.write_atomic(
+                    self.root / "oci-layout", encode({"imageLayoutVersion": "1.0.0"}), unfinished=self._temporary()
+                )
 
     # -- blobs ------------------------------------------------------------------------------------------
 
@@ -163,7 +165,7 @@ class Layout:
     def _write_index(self, entries: tuple[Descriptor, ...] | list[Descriptor]) -> None:
         ordered = sorted(entries, key=lambda d: (d.annotations.get(REF_NAME, ""), str(d.digest)))
         content = encode({"schemaVersion": 2, "mediaType": INDEX, "manifests": [entry.document() for entry in ordered]})
-        files.write_atomic(self.root / "index.json", content)
+        files.write_atomic(self.root / "index.json", content, unfinished=self._temporary())
 
     # -- errors -----------------------------------------------------------------------------------------
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,8 +37,9 @@ class MemoRecord:
 class Memo:
     """The folder of memo files. A record that can't be read counts as absent: it is only a memory."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, temporary: Callable[[], Path]) -> None:
         self._root = root
+        self._temporary = temporary
 
     def _path(self, key: str) -> Path:
         return self._root / key[:2] / f"{key}.json"
@@ -77,7 +78,7 @@ class Memo:
             "madeBy": record.made_by,
             "seconds": round(record.seconds, 3),
         }
-        files.write_atomic(self._path(key), json.dumps(document).encode())
+        files.write_atomic(self._path(key), json.dumps(document).encode(), unfinished=self._temporary())
 
     def touch(self, key: str) -> None:
         """Note that the record was used just now; the collector goes by that."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from pkgtool.oci import files
@@ -16,8 +17,9 @@ INVENTORY = "inventory.json"
 class Statements:
     """Files about manifests, by the manifest's digest."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, temporary: Callable[[], Path]) -> None:
         self._root = root
+        self._temporary = temporary
 
     def path(self, manifest: Digest, name: str) -> Path:
         return self._root / manifest.hex[:2] / manifest.hex / name
@@ -30,4 +32,4 @@ class Statements:
             return None
 
     def write(self, manifest: Digest, name: str, content: bytes) -> None:
-        files.write_atomic(self.path(manifest, name), content)
+        files.write_atomic(self.path(manifest, name), content, unfinished=self._temporary())

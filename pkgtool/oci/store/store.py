@@ -30,8 +30,8 @@ class Store:
         self.root = root
         self.private = root / "pkgtool"
         self.layout = Layout(root, temporary=self.temporary, lock=self.private / "locks" / "index")
-        self.memo = Memo(self.private / "memo")
-        self.statements = Statements(self.private / "statements")
+        self.memo = Memo(self.private / "memo", self.temporary)
+        self.statements = Statements(self.private / "statements", self.temporary)
         self._guard = threading.Lock()
         self._temporary: Path | None = None
         self._temporary_lock: int | None = None
@@ -128,7 +128,7 @@ class Store:
             with locks.held(self.private / "locks" / "timings"):
                 merged = {**self.timings(), **{name: round(seconds, 3) for name, seconds in measured.items()}}
                 content = json.dumps(merged, indent=0, sort_keys=True).encode()
-                files.write_atomic(self.private / "timings.json", content)
+                files.write_atomic(self.private / "timings.json", content, unfinished=self.temporary())
 
     def engine_directory(self, name: str) -> Path:
         """Storage that belongs to one engine."""
