@@ -222,7 +222,7 @@ class BuildAction:
                 yield log, path
             except BuildError as failure:
                 file.write(f"{failure.message}\n")
-                raise BuildFailed(step, failure, tail, path) from failure
+                raise BuildFailed(step, failure, tail, path, self._site.repeat) from failure
 
     def _activity(self, step: Step) -> LineSink:
         """What tells listeners how far a kernel is, from the lines of its build."""
@@ -243,14 +243,14 @@ class BuildAction:
 
 
 class BuildFailed(BuildError):
-    """A package's build failed; `log` is the path of everything it printed."""
+    """A package's build failed; `log` is the path of everything it printed, `repeat` the start of a command."""
 
-    def __init__(self, step: Step, cause: PkgtoolError, tail: list[str], log: Path) -> None:
+    def __init__(self, step: Step, cause: PkgtoolError, tail: list[str], log: Path, repeat: str) -> None:
         super().__init__(
             f"{step.title} could not be built: {cause.message}",
             location=cause.location,
             details=tail or cause.details,
-            hint=f"to repeat this step alone: pkgtool build --platform {step.platform} {step.package}",
+            hint=f"to repeat this step alone: {repeat} --platform {step.platform} {step.package}",
         )
         self.log = log
 

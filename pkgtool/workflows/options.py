@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -51,3 +52,20 @@ class RunOptions:
     tag: TagOverrides = field(default_factory=TagOverrides)
     revision: str = "HEAD"
     kernels: KernelOptions = field(default_factory=KernelOptions)
+
+    def command(self, name: str) -> str:
+        """A command line of the shell with those of these options that decide where and how something is built."""
+        words = ["pkgtool", name]
+        if self.directory != Path():
+            words += ["-C", str(self.directory)]
+        if self.store is not None:
+            words += ["--store", str(self.store)]
+        if self.engine != "auto":
+            words += ["--engine", self.engine]
+        if self.overrides.org is not None:
+            words += ["--org", self.overrides.org]
+        if self.overrides.network:
+            words += ["--network"]
+        for argument in self.overrides.build_args:
+            words += ["--build-arg", f"{argument.name}={argument.value}"]
+        return shlex.join(words)

@@ -131,6 +131,7 @@ def carry_out(
         events=events,
         rebuild=planned.target.rebuild,
         sealing=sealing,
+        repeat=options.command("build"),
     )
     fetcher = make_fetcher(store, tree.workspace, offline=offline, events=events, cancel=cancel)
     with store.in_use(cancel=cancel), fetcher, contextlib.closing(site):
