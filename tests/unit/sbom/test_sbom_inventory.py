@@ -355,7 +355,11 @@ def test_a_deb_says_what_it_holds(tmp_path: Path, compression: str) -> None:
     assert known.files == {"usr/bin/x": md5(b"x")}
 
 
-@pytest.mark.parametrize("content", [b"", b"!<arch>\n", b"no archive at all", deb("xz")[:100], deb("gz")[:200]])
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"!<arch>\n", b"no archive at all", deb("xz")[:100], deb("gz")[:200]],
+    ids=["nothing", "empty", "text", "cut xz", "cut gz"],
+)
 def test_what_is_no_deb_is_an_error(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "x.deb").write_bytes(content)
     with pytest.raises(InputError, match="not a Debian package"):
