@@ -12,9 +12,12 @@ from pathlib import Path
 import pytest
 
 from tests.support.command_line import PROJECT, CommandLine
+from tests.support.docker_fixtures import docker_engine, docker_new, docker_old
 from tests.support.emulation import emulator
 from tests.support.offline import no_network
 from tests.support.store_images import StoredImage, stored
+
+__all__ = ["docker_engine", "docker_new", "docker_old"]
 
 _STORE = os.environ.get("PKGTOOL_STORE", "")  # before tests get an environment of their own
 
