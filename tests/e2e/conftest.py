@@ -35,7 +35,8 @@ class Built:
 
     def image(self, package: str, arch: str = "amd64") -> StoredImage:
         if (package, arch) not in self._images:
-            self.emulators.enter_context(emulator(arch))
+            if arch not in {known for _, known in self._images}:
+                self.emulators.enter_context(emulator(arch))
             self.pkgtool.run("build", "--platform", f"linux/{arch}", "--progress", "plain", package, timeout=1800).ok()
             reference = self.pkgtool.run("show-tag", package).ok().out.strip()
             self._images[package, arch] = stored(self.pkgtool.store, f"{reference}-{arch}")

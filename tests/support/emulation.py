@@ -6,6 +6,7 @@ which hides the machine's. Whoever changed the machine's registrations instead w
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import subprocess
@@ -40,23 +41,21 @@ def emulator(arch: str) -> Iterator[None]:
         yield
         return
     name = f"pkgtool-tests-{arch}"
-    entry = binfmt.BINFMT_MISC / name
-    with (Path(tempfile.gettempdir()) / f"{name}.lock").open("w") as users:
-        fcntl.flock(users, fcntl.LOCK_EX)
-        if binfmt.handler(platform) is None:
-            _register(arch, name)
+    place = Path(tempfile.gettempdir())
+    with (place / f"{name}.users").open("w") as users:
         fcntl.flock(users, fcntl.LOCK_SH)
+        with (place / f"{name}.one-at-a-time").open("w") as turn:
+            fcntl.flock(turn, fcntl.LOCK_EX)
+            if binfmt.handler(platform) is None:
+                _register(arch, name)
         binfmt.require(platform, "the tests run such images")
         try:
             yield
         finally:
-            try:
+            with contextlib.suppress(BlockingIOError):  # others still use it
                 fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                pass  # others still use it
-            else:
-                if entry.exists():
-                    entry.write_text("-1")
+                if (binfmt.BINFMT_MISC / name).exists():
+                    (binfmt.BINFMT_MISC / name).write_text("-1")
 
 
 def _register(arch: str, name: str) -> None:
