@@ -111,7 +111,7 @@ def test_a_permissive_series_has_its_own_fragment(tree):
 @pytest.mark.parametrize(
     ("old", "new", "expected"),
     [
-        ("compiler: gcc-12", "compiler: clang", "12: 'compiler' does not match"),
+        ("compiler: gcc-12", "compiler: clang", "13: 'compiler' does not match"),
         ("compiler:", "complier:", "unknown key 'complier'"),
         ("sha256: ", "sha256: g", "'sha256' does not match"),
         ("platforms: [linux/amd64", "platforms: [linux/amd 64", "can't be part of a platform"),
