@@ -7,13 +7,14 @@ import dataclasses
 import json
 
 from pkgtool.cli import options
-from pkgtool.errors import ExitCode, UsageError
+from pkgtool.errors import ExitCode
 
 EXAMPLES = """\
 examples:
   pkgtool lock                          write what is missing or stale
   pkgtool lock --check                  fail if a lock is missing or stale; no network
-  pkgtool lock --update openssh-server sshd
+  pkgtool lock --update openssh-server  let it move, with what its new version needs
+  pkgtool lock --update libc6 base      only in this package's lock
   pkgtool lock --update-all base        everything as new as it can be
 """
 
@@ -22,7 +23,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     options.add_packages(parser)
     how = parser.add_mutually_exclusive_group()
     how.add_argument("--check", action="store_true", help="only say whether the locks are current")
-    how.add_argument("--update", action="append", default=[], metavar="NAME", help="let this input move, repeatable")
+    how.add_argument(
+        "--update",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="let this input move, in the packages named or in all whose locks have it; repeatable",
+    )
     how.add_argument("--update-all", action="store_true", help="let every input move")
 
 
@@ -32,8 +39,6 @@ def run(parsed: argparse.Namespace) -> int:
     from pkgtool.report.progress import sink_for
     from pkgtool.workflows.locks import check, lock
 
-    if parsed.update and not parsed.packages:
-        raise UsageError("--update needs the packages whose inputs may move", hint="pkgtool lock --update NAME PKG")
     if parsed.check:
         names = check(run_options(parsed), parsed.packages)
         options.emit(json.dumps({"current": names}) if parsed.json else f"{len(names)} locks are current")

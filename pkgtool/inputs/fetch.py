@@ -19,6 +19,7 @@ from pkgtool.events import Note, Sink, ignore
 from pkgtool.inputs.artifact import Artifact
 from pkgtool.inputs.lock import Content
 from pkgtool.inputs.mirrors import Mirrors
+from pkgtool.inputs.missed import Missed, problems
 from pkgtool.inputs.partial import Partial
 from pkgtool.inputs.places import Failure, Places
 from pkgtool.inputs.progress import Progress
@@ -107,14 +108,14 @@ class Fetcher:
             _refuse_offline(wanted)
         progress = Progress(step, sum(artifact.size for artifact in wanted), self.events)
         with ThreadPoolExecutor(self._jobs) as pool:
-            problems = list(pool.map(lambda artifact: self._fetch_one(artifact, progress), wanted))
+            results = list(pool.map(lambda artifact: self._fetch_one(artifact, progress), wanted))
         self.cancel.check()
-        raise_all(problem for problem in problems if problem)
+        raise_all(problems(result for result in results if result))
         if wanted:
             progress.finish()
         return wanted
 
-    def _fetch_one(self, artifact: Artifact, progress: Progress) -> PkgtoolError | None:
+    def _fetch_one(self, artifact: Artifact, progress: Progress) -> PkgtoolError | Missed | None:
         try:
             with self._claimed(artifact.digest):
                 if self.present(artifact.content):
@@ -122,7 +123,7 @@ class Fetcher:
                 failures = self._fill(artifact, progress)
         except PkgtoolError as error:
             return error
-        return None if failures is None else _nowhere(artifact, failures)
+        return None if failures is None else Missed(artifact, tuple(failures))
 
     def _fill(self, artifact: Artifact, progress: Progress) -> list[Failure] | None:
         """None once the artifact is in the store, else why each place failed."""
@@ -139,7 +140,8 @@ class Fetcher:
                     complete = True
                     break
                 failures.append(failure)
-                self.events(Note("warning", f"{artifact.label}: {failure}"))
+                if not failure.known:
+                    self.events(Note("warning", f"{artifact.label}: {failure}"))
             if complete:
                 partial.move_to(self.store.input_path(artifact.digest))
         return None if complete else failures
@@ -180,21 +182,6 @@ class Fetcher:
     def _claimed(self, digest: Digest) -> AbstractContextManager[None]:
         """One process at a time per artifact. 256 locks for all digests: a file per digest would never go away."""
         return self.store.lock(f"input-{digest.hex[:2]}", cancel=self.cancel)
-
-
-def _nowhere(artifact: Artifact, failures: Sequence[Failure]) -> InputError:
-    count = len(failures)
-    places = f"any of {count} places" if count > 1 else "its only place" if count else "anywhere: it has no URL"
-    renew = f"pkgtool lock --update {artifact.name} {artifact.package}"
-    if all(failure.gone for failure in failures):
-        hint = f"it is gone; '{renew}' locks what is there now"
-    else:
-        hint = f"try again with 'pkgtool fetch {artifact.package}'; if it is gone for good, '{renew}' renews the lock"
-    return InputError(
-        f"{artifact.label} could not be fetched from {places}",
-        details=[str(failure) for failure in failures],
-        hint=hint,
-    )
 
 
 def _refuse_offline(missing: Sequence[Artifact]) -> None:

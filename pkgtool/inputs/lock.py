@@ -155,6 +155,14 @@ class Lock:
         """Seconds since 1970, or None where no input bears a date."""
         return int(self.date.timestamp()) if self.date else None
 
+    @property
+    def names(self) -> frozenset[str]:
+        """What inputs are called: Debian packages, files, repositories, Go modules."""
+        found = {file.request.name for file in self.files} | {git.request.name for git in self.git}
+        found |= {deb.name for deb in self.debian.debs} if self.debian else set()
+        found |= {module.module for module in self.go.modules} if self.go else set()
+        return frozenset(found)
+
 
 def newest_date(lock: Lock) -> datetime | None:
     """The newest date that the inputs bear: of the archives, the commits and inside the files."""

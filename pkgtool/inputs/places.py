@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -13,7 +14,7 @@ from pkgtool.cancel import Cancellation
 from pkgtool.inputs.artifact import shown_url
 from pkgtool.inputs.lock import Content
 from pkgtool.inputs.partial import Partial
-from pkgtool.inputs.transfer import Attempt, Limits, Temporary, Unusable, from_file, from_http
+from pkgtool.inputs.transfer import Attempt, Limits, NoConnection, Temporary, Unusable, from_file, from_http
 from pkgtool.oci.store import Store
 
 if TYPE_CHECKING:
@@ -21,13 +22,27 @@ if TYPE_CHECKING:
     from tenacity import RetryCallState
 
 
+_REST_SECONDS = 30.0
+"""How long a host that could not be reached is left alone: of a hundred inputs, not each finds that out anew."""
+
+
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why one place did not serve; `gone` if it says that it never will."""
+    """Why one place did not serve; `gone` if it says that it never will.
+
+    `unreachable` is that its host was; `known` that another attempt has told this a moment ago.
+    """
 
     url: str
     reason: str
     gone: bool
+    unreachable: bool = False
+    known: bool = False
+
+    @property
+    def host(self) -> str:
+        """Host and port of the place, without user and password."""
+        return urlsplit(self.url).netloc.rpartition("@")[2]
 
     def __str__(self) -> str:
         return f"{shown_url(self.url)}: {self.reason}"
@@ -42,6 +57,8 @@ class Places:
         self._cancel = cancel
         self._guard = threading.Lock()
         self._client: httpx2.Client | None = None
+        self._left: dict[str, tuple[float, str]] = {}
+        """Hosts that can't be reached: until when they are left alone, and why."""
 
     def close(self) -> None:
         with self._guard:
@@ -59,6 +76,8 @@ class Places:
         """
         import tenacity
 
+        if left := self._known_unreachable(url):
+            return left
         partial.inherited = partial.size
         attempt = Attempt(
             url=url,
@@ -79,10 +98,23 @@ class Places:
         try:
             retrying(self._once, attempt, content)
         except Temporary as problem:
-            return Failure(url, f"{problem.reason} ({self._limits.attempts} attempts)", gone=False)
+            reason = f"{problem.reason} ({self._limits.attempts} attempts)"
+            failure = Failure(url, reason, gone=False, unreachable=isinstance(problem, NoConnection))
+            if failure.unreachable:
+                known = self._known_unreachable(url) is not None
+                with self._guard:
+                    self._left[failure.host] = (time.monotonic() + _REST_SECONDS, reason)
+                return replace(failure, known=known)
+            return failure
         except Unusable as problem:
             return Failure(url, problem.reason, gone=problem.gone)
         return None
+
+    def _known_unreachable(self, url: str) -> Failure | None:
+        found = Failure(url, "", gone=False, unreachable=True, known=True)
+        with self._guard:
+            until, reason = self._left.get(found.host, (0.0, ""))
+        return replace(found, reason=reason) if time.monotonic() < until else None
 
     def _once(self, attempt: Attempt, content: Content | None) -> None:
         self._cancel.check()

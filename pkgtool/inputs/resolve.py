@@ -142,9 +142,7 @@ def _check_names(update: frozenset[str], previous: Lock | None, request: Request
     """Refuse names that neither the lock nor the request has, all at once."""
     known = {file.name for file in request.files} | {git.name for git in request.git}
     known |= set(request.debian.packages) if request.debian else set()
-    if previous:
-        known |= {deb.name for deb in previous.debian.debs} if previous.debian else set()
-        known |= {module.module for module in previous.go.modules} if previous.go else set()
+    known |= previous.names if previous else set()
     unknown = sorted(update - known)
     if unknown:
         close = [match for name in unknown for match in difflib.get_close_matches(name, sorted(known), 1)]

@@ -62,6 +62,10 @@ class Temporary(Exception):
         self.retry_after = retry_after
 
 
+class NoConnection(Temporary):
+    """The place's host could not be reached at all, so nothing else that lies there can be."""
+
+
 @dataclass(frozen=True, slots=True)
 class Attempt:
     """All that an attempt needs. `size` is the number of bytes the lock says, or None while a lock is made."""
@@ -108,13 +112,16 @@ def from_http(attempt: Attempt, client: httpx2.Client) -> None:
             _position(response, attempt)
             _check_announced(response, attempt)
             _receive_body(response, attempt)
+    except httpx2.ConnectTimeout as error:
+        raise NoConnection("no connection: no answer in time") from error
     except httpx2.TimeoutException as error:
         raise Temporary("did not answer in time") from error
     except (httpx2.TransportError, httpx2.StreamError) as error:
         attempt.cancel.check()
         if attempt.partial.size:
             raise Temporary(f"broke off after {attempt.partial.size} bytes") from error
-        raise Temporary(f"no connection: {str(error) or type(error).__name__}") from error
+        told = f"no connection: {str(error) or type(error).__name__}"
+        raise (NoConnection if isinstance(error, httpx2.ConnectError) else Temporary)(told) from error
     except httpx2.InvalidURL as error:
         raise Unusable(f"not a usable URL: {error}") from error
     if attempt.size is not None and attempt.partial.size < attempt.size:

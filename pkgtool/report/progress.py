@@ -73,11 +73,14 @@ class Plain:
                 return "" if steps == reused else f"{steps - reused} of {steps} steps to do"
             case StepStarted(step, title):
                 self._titles[step] = title
+                self._activities[step] = time.monotonic()
                 return f"{self._clock()} {step}"
             case StepWaiting(step, reason):
                 return f"{self._clock()} {step}: {reason}, waiting"
             case StepActivity(step, text) if self._is_due(step):
                 return f"{self._clock()} {step}: {text}"
+            case StepProgress(step, done, total, unit) if self._is_due(step):
+                return f"{self._clock()} {step}: {_amount(done, total, unit)}"
             case StepLog(step, line) if self._verbosity:
                 return f"{self._titles.get(step, step)} | {line}"
             case StepFinished():

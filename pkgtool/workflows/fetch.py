@@ -8,11 +8,12 @@ from dataclasses import dataclass
 
 from pkgtool.actions.inputs import InputAccess
 from pkgtool.cancel import Cancellation
-from pkgtool.events import Sink
+from pkgtool.events import PlanStarted, Sink
 from pkgtool.graph import closure
 from pkgtool.inputs.go_source import GoProxies
 from pkgtool.workflows.locks import make_fetcher, read_locks
 from pkgtool.workflows.options import RunOptions
+from pkgtool.workflows.told import told
 from pkgtool.workflows.tree import build_platform, open_store, open_workspace, target_platforms
 
 
@@ -42,11 +43,14 @@ def fetch(options: RunOptions, arguments: Sequence[str], *, events: Sink, cancel
     with store.in_use(cancel=cancel), fetcher:
         access = InputAccess(locks, fetcher, workspace.settings, GoProxies.of(os.environ))
         pinned = [name for name in chosen if workspace.packages[name].inputs.pinned]
+        events(PlanStarted(len(locks) + len(pinned), 0))
         for name in (*locks, *pinned):
             package = workspace.packages[name]
             platforms = [platform for platform in package.platforms if platform in wanted]
-            artifacts = {a.digest: a for a in access.artifacts(package, platforms)}
-            fetcher.reject_damaged(tuple(artifacts.values()))
-            fetched = access.fetch(package, platforms, step=f"fetch {name}")
+            with told(events, f"fetch {name}", name) as ended:
+                artifacts = {a.digest: a for a in access.artifacts(package, platforms)}
+                fetcher.reject_damaged(tuple(artifacts.values()))
+                fetched = access.fetch(package, platforms, step=f"fetch {name}")
+                ended("done" if fetched else "reused")
             result.append(Fetched(name, len(artifacts), fetched, sum(a.size for a in artifacts.values())))
     return result

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 
 from pkgtool.cancel import Cancellation
-from pkgtool.errors import ConfigError, Location, PkgtoolError, raise_all
-from pkgtool.events import Note, Sink
+from pkgtool.errors import ConfigError, Location, PkgtoolError, UsageError, raise_all
+from pkgtool.events import PlanStarted, Sink
 from pkgtool.graph import in_order
 from pkgtool.inputs.fetch import Fetcher
 from pkgtool.inputs.go_source import GoProxies
@@ -23,6 +24,7 @@ from pkgtool.inputs.resolve import NOTHING, Resolver, Target
 from pkgtool.model import Package, Role, Workspace
 from pkgtool.oci.store import Store
 from pkgtool.workflows.options import RunOptions
+from pkgtool.workflows.told import told
 from pkgtool.workflows.tree import open_store, open_workspace
 
 
@@ -44,7 +46,7 @@ def read_locks(workspace: Workspace, names: Iterable[str]) -> dict[str, Lock]:
     problems: list[PkgtoolError] = []
     for name in in_order(workspace.packages, names):
         package = workspace.packages[name]
-        if not package.inputs or package.inputs.pinned:
+        if not _has_lock(package):
             continue
         found = _read(workspace, package)
         reasons = _staleness(workspace, package, found, locks)
@@ -66,9 +68,12 @@ def lock(
 ) -> list[LockChange]:
     """Resolve and write the locks of packages and of what they are FROM.
 
-    `update` names what may move; None lets everything move. Raises `InputError`, `ConfigError`, `UsageError`.
+    `update` names what may move, in the packages of `arguments`, or without any in all whose locks have it; None lets
+    everything move. Raises `InputError`, `ConfigError`, `UsageError`.
     """
     workspace, names = open_workspace(options, arguments)
+    if update and not arguments:
+        names = _with_inputs(workspace, names, update)
     store = open_store(options, workspace)
     moving = None if update is None else frozenset(update)
     result: list[LockChange] = []
@@ -76,16 +81,46 @@ def lock(
     fetcher = make_fetcher(store, workspace, events=events, cancel=cancel)
     resolver = Resolver(fetcher, workspace.settings, proxies=GoProxies.of(os.environ))
     with store.in_use(cancel=cancel), fetcher, resolver:
-        for name in in_order(workspace.packages, names):
+        with_locks = [name for name in in_order(workspace.packages, names) if _has_lock(workspace.packages[name])]
+        events(PlanStarted(len(with_locks), 0))
+        for name in with_locks:
+            cancel.check()
             package = workspace.packages[name]
-            if package.inputs and not package.inputs.pinned:
-                cancel.check()
-                events(Note("info", f"locking {name}"))
+            with told(events, f"lock {name}", name) as ended:
                 previous = _read(workspace, package)
                 target = _target(workspace, package, locks)
-                locks[name] = resolver.resolve(target, previous=previous, update=moving if name in names else NOTHING)
+                own = _own(moving, previous, named=bool(arguments)) if name in names else NOTHING
+                locks[name] = resolver.resolve(target, previous=previous, update=own)
                 result.append(_write(workspace, package, previous, locks[name]))
+                ended("done" if result[-1].difference else "reused")
     return result
+
+
+def _has_lock(package: Package) -> bool:
+    return bool(package.inputs) and not package.inputs.pinned
+
+
+def _with_inputs(workspace: Workspace, names: Sequence[str], wanted: Sequence[str]) -> tuple[str, ...]:
+    """The packages whose locks have one of the inputs `wanted`. Raises `UsageError` for those that none has."""
+    pinned = {}
+    for name in names:
+        found = _read(workspace, workspace.packages[name])
+        pinned[name] = found.names if found else frozenset()
+    everything = frozenset().union(*pinned.values())
+    for unknown in (name for name in wanted if name not in everything):
+        close = get_close_matches(unknown, sorted(everything), 1)
+        raise UsageError(
+            f"no lock has an input named {unknown}",
+            hint=f"did you mean {close[0]}?" if close else "the names are those in the files inputs.lock",
+        )
+    return tuple(name for name in names if pinned[name] & set(wanted))
+
+
+def _own(moving: frozenset[str] | None, previous: Lock | None, *, named: bool) -> frozenset[str] | None:
+    """What may move in one package: of what was named for several, what it has."""
+    if moving is None or named or previous is None:
+        return moving
+    return moving & previous.names
 
 
 def check(options: RunOptions, arguments: Sequence[str]) -> tuple[str, ...]:

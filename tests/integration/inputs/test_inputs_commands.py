@@ -85,7 +85,29 @@ def test_update_moves_one_input_and_shows_what_moved(
     unknown = pkgtool("lock", "--update", "nothing", "thing")
     assert unknown.code != 0
     assert "nothing" in unknown.err
-    assert pkgtool("lock", "--update", "tool.bin").code == 2
+
+
+def test_update_without_packages_moves_it_wherever_it_is_pinned(
+    pkgtool: CommandLine, tree: TreeBuilder, url: str, server: FaultyServer
+) -> None:
+    plant(tree, url)
+    files = "".join(f"    - name: {name}\n      url: {url}\n" for name in ("tool.bin", "more"))
+    tree.package("other", f"org: team\ninputs:\n  files:\n{files}")
+    tree.package("none", "org: team\n")
+    tree.commit()
+    pkgtool("lock").ok()
+    server.files["/tool.bin"] = b"new"
+    ended = pkgtool("lock", "--json", "--update", "tool.bin").ok()
+    assert [(change["package"], "[" in change["difference"]) for change in ended.json] == [
+        ("other", True),
+        ("thing", True),
+    ]
+    assert "more" not in ended.json[0]["difference"]
+    unknown = pkgtool("lock", "--update", "tool.bim")
+    assert (unknown.code, unknown.err) == (
+        2,
+        "error: no lock has an input named tool.bim\nhint: did you mean tool.bin?\n",
+    )
 
 
 # -- fetch ------------------------------------------------------------------------------------------------
@@ -108,7 +130,11 @@ def test_fetch_then_offline(locked: CommandLine, server: FaultyServer) -> None:
     assert absent.code == 5
     assert "offline, and 1 input is not in the store" in absent.err
     assert "hint: with network: pkgtool fetch thing" in absent.err
-    ended = locked("fetch", "--json").ok()
+    ended = locked("fetch", "--json", "--progress", "plain").ok()
+    assert [line.partition("] ")[2].partition(" in ")[0] for line in ended.err.splitlines()[1:]] == [
+        "fetch thing",
+        "fetch thing: done",
+    ]
     assert ended.json == [{"package": "thing", "inputs": 1, "fetched": 1, "size": len(BODY)}]
     assert kept(locked) == [f"sha256/{Digest.of(BODY).hex}"]
     assert locked("fetch", "--json").ok().json[0]["fetched"] == 0

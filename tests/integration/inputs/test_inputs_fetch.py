@@ -273,6 +273,25 @@ def test_a_closed_port(store: Store) -> None:
     assert error.details == ("http://127.0.0.1:1/thing: no connection: [Errno 111] Connection refused (3 attempts)",)
 
 
+def test_without_a_network_one_error_says_so(store: Store, server: FaultyServer) -> None:
+    """Not a hundred times the same, and not a hundred times as long: a host that is not there is left alone."""
+    names = [f"input-{number:03}" for number in range(100)]
+    wanted = [artifact(f"http://127.0.0.1:1/{n}", f"http://127.0.0.2:1/{n}", body=n.encode(), name=n) for n in names]
+    server.files["/here"] = BODY
+    here = artifact(f"{server.url}/here", name="here")
+    events: list[Event] = []
+    with pytest.raises(InputError) as caught, Fetcher(store, limits=QUICK, events=events.append) as fetcher:
+        fetcher.fetch([*wanted, here])
+    assert caught.value.message == "100 inputs could not be fetched: 127.0.0.1:1 and 127.0.0.2:1 can't be reached"
+    refused = "no connection: [Errno 111] Connection refused (3 attempts)"
+    assert caught.value.details[:3] == (f"127.0.0.1:1: {refused}", f"127.0.0.2:1: {refused}", "input-000 1.0")
+    assert caught.value.details[-1] == "and 90 more"
+    assert caught.value.hint is not None
+    assert caught.value.hint.endswith("then: pkgtool fetch pkg/x")
+    assert len([event for event in events if isinstance(event, Note)]) == 2
+    assert_stored(store, here)
+
+
 def test_redirects(store: Store, served: Artifact, server: FaultyServer, mirror: FaultyServer) -> None:
     mirror.faults["/a"] = [f"redirect:{server.url}/thing"]
     wanted = artifact(mirror.url.replace("http://", "http://user:secret@") + "/a")
