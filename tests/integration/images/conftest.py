@@ -24,7 +24,12 @@ RUN ["/bin/busybox", "--install", "-s", "/bin"]
 
 @pytest.fixture(autouse=True)
 def no_engine_but_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever Docker engine this machine has does not count: tests say which one they mean."""
+    """Whatever Docker engine this machine has does not count: tests say which one they mean.
+
+    What pkgtool leaves for people to look at goes with the test.
+    """
+    (tmp_path / "tmp").mkdir()
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/no-engine.sock")
 
 

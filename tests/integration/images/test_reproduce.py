@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 from pathlib import Path
 
 import pytest
@@ -72,12 +71,9 @@ def test_what_differs_is_named_and_laid_out(pkgtool: CommandLine, tree: TreeBuil
     assert "changed srv/uuid: content" in ended.err
     [hint] = [line for line in ended.err.splitlines() if line.startswith("hint: diffoscope ")]
     original, rebuilt = map(Path, hint.removeprefix("hint: diffoscope ").split())
-    try:
-        before, after = (place / "srv" / "uuid" for place in (original, rebuilt))
-        assert before.read_text() != after.read_text()
-        assert {path.name for path in original.rglob("*") if path.is_file()} == {"uuid"}
-    finally:
-        shutil.rmtree(original.parent)
+    before, after = (place / "srv" / "uuid" for place in (original, rebuilt))
+    assert before.read_text() != after.read_text()
+    assert {path.name for path in original.rglob("*") if path.is_file()} == {"uuid"}
     assert "DIFFERENT" in ended.out
 
 
@@ -116,7 +112,7 @@ def test_a_published_reference_is_rebuilt_from_its_commit(
     ended = pkgtool.run("reproduce", "--json", reference)
     [found] = ended.ok().json
     assert found["same"] is True
-    assert not list(Path(tempfile.gettempdir()).glob("pkgtool-checkout-*"))
+    assert not list((tmp_path / "tmp").glob("pkgtool-checkout-*"))
 
     stranger = CommandLine(tmp_path, tmp_path / "store")
     nothing_here = stranger("reproduce", reference)
@@ -124,6 +120,15 @@ def test_a_published_reference_is_rebuilt_from_its_commit(
     assert "does not have the commit" in nothing_here.err
     assert "--source URL" in nothing_here.err
     assert stranger.run("reproduce", "--json", "--source", str(tree.root), reference).ok().json == [found]
+
+    pkgtool.run("push", "--registry", place, steady).ok()
+    newer = f"{place}/{pkgtool('show-tag', steady).ok().out.strip()}"
+    compared = stranger("diff", reference, newer)
+    assert compared.code == 1
+    assert "    ~ content: size 8 → 6" in compared.out.splitlines()
+    assert stranger("diff", newer, newer).code == 0
+    absent = stranger("diff", newer, f"{newer}1")
+    assert (absent.code, absent.err.splitlines()[0]) == (9, f"error: {newer}1 is not in {registry}")
 
 
 def test_references_and_packages_are_not_mixed(pkgtool: CommandLine, steady: str) -> None:
