@@ -28,7 +28,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(parsed: argparse.Namespace) -> int:
-    from pkgtool.signing.keys import open_public_key, secret_source
+    from pkgtool.signing.keys import open_public_key, password_from
 
     if parsed.action == "trusted-root":
         from pkgtool.signing.keyless import trusted_root
@@ -37,10 +37,9 @@ def run(parsed: argparse.Namespace) -> int:
         return ExitCode.OK
     if not parsed.key:
         raise UsageError(f"{parsed.action} needs a name or a key", hint="pkgtool key --help")
-    ask = secret_source(file=parsed.key_password_file)
     if parsed.action == "generate":
         return _generate(parsed)
-    key = open_public_key(parsed.key, ask)
+    key = open_public_key(parsed.key, password_from(parsed.key_password_file))
     if parsed.action == "public":
         options.emit(key.pem)
         return ExitCode.OK

@@ -10,7 +10,7 @@ from pathlib import Path
 from pkgtool.errors import SigningError, UsageError
 from pkgtool.model import SigningSettings, Workspace
 from pkgtool.signing.attestor import Attestor, KeyAttestor
-from pkgtool.signing.keys import Signer, open_signer, secret_source
+from pkgtool.signing.keys import Signer, open_signer, password_from
 from pkgtool.signing.services import Services
 from pkgtool.signing.trusted_root import TrustedRoot
 
@@ -54,7 +54,7 @@ def open_attestor(options: SigningOptions, workspace: Workspace | None) -> Attes
             "nobody is named to sign with",
             hint="--key FILE (make one with 'pkgtool key generate'), --keyless, or 'signing:' in pkgtool.yml",
         )
-    signer = open_signer(key, secret_source(file=options.password_file))
+    signer = open_signer(key, password_from(options.password_file))
     return _with_services(signer, options, workspace)
 
 

@@ -15,7 +15,7 @@ from pkgtool.signing import verify
 from pkgtool.signing.attestor import Attestor
 from pkgtool.signing.intoto.layout import Functionaries, write_layout
 from pkgtool.signing.intoto.steps import IMAGE, INPUTS, SIGNATURE, SOURCE, Record, Step, write_link
-from pkgtool.signing.keys import Signer, open_public_key, open_signer, secret_source
+from pkgtool.signing.keys import Signer, open_public_key, open_signer, password_from
 from pkgtool.signing.public_key import PublicKey
 from pkgtool.signing.statements.claims import Release as ReleaseFacts
 from pkgtool.signing.statements.claims import ReleasedPackage, release
@@ -97,7 +97,7 @@ def steps_of(
         if recording.demanded:
             raise UsageError("in-toto links are signed with a key", hint="--key FILE in place of whoever signs now")
         return None
-    signer = open_signer(key, secret_source(file=signing.password_file))
+    signer = open_signer(key, password_from(signing.password_file))
     return Steps(tuple(_records(found, file, tree, registry, signer)), signer, recording)
 
 

@@ -14,18 +14,18 @@ from pathlib import Path
 
 from pkgtool.errors import SigningError
 from pkgtool.signing.keys import files
-from pkgtool.signing.keys.passphrase import Ask, secret_source
+from pkgtool.signing.keys.passphrase import Ask, password_from, secret_source
 from pkgtool.signing.keys.signer import Signer
 from pkgtool.signing.public_key import PublicKey
 
-__all__ = ["Ask", "PublicKey", "Signer", "open_public_key", "open_signer", "secret_source"]
+__all__ = ["Ask", "PublicKey", "Signer", "open_public_key", "open_signer", "password_from", "secret_source"]
 
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]+:")
 _KMS = ("awskms:", "gcpkms:", "azurekms:", "hashivault:")
 
 
 def open_signer(uri: str, ask: Ask | None = None) -> Signer:
-    """The private key that `uri` names; `ask` gives passphrases and PINs (default: environment, then terminal).
+    """The private key that `uri` names; `ask` gives its passphrase or PIN (default: environment, then terminal).
 
     Raises `SigningError` for an unknown scheme, a missing key, a wrong passphrase, a kind of key that is not used.
     """

@@ -46,6 +46,11 @@ def secret_source(
     return ask
 
 
+def password_from(file: Path | None) -> Ask | None:
+    """The file's secret, if one is named; None leaves it to each kind of key where its own comes from."""
+    return secret_source(file=file) if file else None
+
+
 def new_secret(*, file: Path | None = None, prompt: Callable[[str], str] | None = None) -> Ask:
     """As `secret_source`, for a key that is about to be made: a person is asked twice, and must say the same."""
     terminal = prompt or _terminal()

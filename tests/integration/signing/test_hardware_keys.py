@@ -10,19 +10,24 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from pkgtool import programs
 from pkgtool.errors import SigningError
 from pkgtool.oci.registry.repository import RegistryRepository
 from pkgtool.signing import publish
 from pkgtool.signing.attestor import KeyAttestor
-from pkgtool.signing.keys import open_public_key, open_signer
+from pkgtool.signing.keys import cosign_key, open_public_key, open_signer
 from pkgtool.signing.keys.signer import Signer
 from pkgtool.signing.public_key import Algorithm
 from pkgtool.signing.statements.statement import SPDX
-from tests.integration.signing.conftest import Cosign
-from tests.support.signing import push_image, statement
+from tests.integration.signing.conftest import Cosign, Tools
+from tests.support.command_line import CommandLine
+from tests.support.published import Published, Workshop
+from tests.support.registry.registries import docker_registry
+from tests.support.signing import new_private_key, push_image, statement
 
+pytestmark = pytest.mark.xdist_group("signing keys")
 MODULES = ("/usr/lib/softhsm/libsofthsm2.so", "/usr/lib/x86_64-linux-gnu/softhsm/libsofthsm2.so")
 PIN = "271828"
 KINDS = {"p256": "EC:prime256v1", "p384": "EC:secp384r1", "rsa": "rsa:2048", "ed25519": "EC:edwards25519"}
@@ -86,6 +91,7 @@ def sign_release(repository: RegistryRepository, signer: Signer, cosign: Cosign)
         cosign("verify-attestation", *options, "--type", "spdxjson", reference)
 
 
+@pytest.mark.parametrize("host", ["fallback tags"], indirect=True)
 @pytest.mark.usefixtures("pin")
 @pytest.mark.parametrize("name", list(KINDS))
 def test_a_token_signs_a_release(repository: RegistryRepository, cosign: Cosign, token: str, name: str) -> None:
@@ -160,6 +166,7 @@ def agent_socket(agent: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SSH_AUTH_SOCK", str(agent))
 
 
+@pytest.mark.parametrize("host", ["fallback tags"], indirect=True)
 @pytest.mark.usefixtures("agent_socket")
 @pytest.mark.parametrize(
     ("comment", "algorithm"),
@@ -202,43 +209,48 @@ def test_a_locked_agent_and_none_at_all(monkeypatch: pytest.MonkeyPatch, tmp_pat
         open_signer("ssh-agent:x")
 
 
-# -- secrets --------------------------------------------------------------------------------------------
-
-SIGN = """
-import logging, os, sys, time
-from pathlib import Path
-logging.basicConfig(level=logging.DEBUG)
-from pkgtool.oci.registry.repository import Registry
-from pkgtool.signing import publish
-from pkgtool.signing.attestor import KeyAttestor
-from pkgtool.signing.keys import open_signer
-host, path, uri = sys.argv[1:]
-with Registry(host) as registry:
-    repository = registry.repository(path)
-    attestor = KeyAttestor(open_signer(uri))
-    for subject in publish.targets(repository, "v1"):
-        publish.sign(repository, subject, attestor)
-    print(Path("/proc/self/cmdline").read_bytes())
-    try:
-        open_signer(uri, lambda what: b"a wrong passphrase")
-    except Exception as problem:
-        print(repr(problem), problem.__cause__)
-"""
+# -- the command line -----------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("pin", "agent_socket")
+@pytest.mark.parametrize("uri", ["pkcs11:token=release;object=p256", "ssh-agent:ecdsa256@release"])
+def test_a_release_end_to_end(
+    workshop: Workshop, token: str, uri: str, cosign: Cosign, tools: Tools, tmp_path: Path
+) -> None:
+    """Pushed, signed, attested, released and recorded with a key that never leaves its place."""
+    by = ("--sign", "--key", uri)
+    public = workshop.pkgtool("key", "public", uri).ok().out
+    (tmp_path / "ours.pub").write_text(public)
+    key = ("--key", str(tmp_path / "ours.pub"), "--insecure-ignore-tlog")
+    with docker_registry(tmp_path / "registry") as address:
+        place = Published(workshop, address, tools.crane)
+        place.push(*by)
+        for reference in place.references("app"):
+            cosign("verify", *key, reference)
+            cosign("verify", *key, "--new-bundle-format=false", reference)
+            for kind in ("slsaprovenance1", "spdxjson", "cyclonedx"):
+                cosign("verify-attestation", *key, "--type", kind, reference)
+        file = tmp_path / "v1.json"
+        workshop.pkgtool("release", "v1", *by, "--registry", address, "--file", str(file)).ok()
+        policy = tmp_path / "policy.yml"
+        policy.write_text((workshop.tree.root / "policy.yml").read_text().replace("keys/", ""))
+        workshop.pkgtool("verify", "--release", str(file), "--policy", str(policy)).ok()
+    cosign(
+        "verify-blob-attestation", *key, "--type", "https://pkgtool.dev/release/v1",
+        "--bundle", f"{file}.sigstore.json", str(file),
+    )  # fmt: skip
+    links = ["--layout", "v1.in-toto/root.layout", "--link-dir", "v1.in-toto", "--verification-keys", "ours.pub"]
+    subprocess.run([Path(sys.executable).with_name("in-toto-verify"), *links], cwd=tmp_path, check=True)
+
+
+@pytest.mark.parametrize("host", ["fallback tags"], indirect=True)
 @pytest.mark.parametrize("kind", ["file", "token", "agent"])
 def test_secrets_stay_where_they_belong(
     repository: RegistryRepository, token: str, module: str, agent: Path, tmp_path: Path, kind: str
 ) -> None:
-    """Arguments, output, logs at the most talkative level, and every file written: none has key, passphrase or PIN."""
-    from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
-
-    from pkgtool.signing.keys import cosign_key
-    from tests.support.signing import new_private_key
-
+    """Key, passphrase and PIN are in no argument of any program, in nothing printed, written or sent, in no file."""
     key, passphrase = new_private_key(), "a passphrase like no other"
     (tmp_path / "ours.key").write_bytes(cosign_key.encrypt(key, passphrase.encode()))
-    assert load_pem_private_key(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()), None)
     uri = {
         "file": str(tmp_path / "ours.key"),
         "token": f"{token};object=p256?module-path={module}",
@@ -248,7 +260,6 @@ def test_secrets_stay_where_they_belong(
     scratch.mkdir()
     environment = {
         **os.environ,
-        "PYTHONPATH": os.pathsep.join(sys.path),
         "PKGTOOL_KEY_PASSWORD": passphrase,
         "PKGTOOL_KEY_PIN": PIN,
         "SSH_AUTH_SOCK": str(agent),
@@ -257,27 +268,29 @@ def test_secrets_stay_where_they_belong(
         "PYTHONDONTWRITEBYTECODE": "1",
     }
     push_image(repository, "v1")
-    host, _, path = repository.name.partition("/")
+    line = CommandLine(scratch, scratch / "store").command("sign", "-v", "--key", uri, f"{repository.name}:v1")
     trace = tmp_path / "trace"
-    strace = [require("strace", "strace"), "-f", "-s", "1000000", "-e", "trace=execve,openat,write", "-o", str(trace)]
-    done = subprocess.run(
-        [*strace, sys.executable, "-c", SIGN, host, path, uri], cwd=scratch, env=environment, capture_output=True
-    )
+    calls = "trace=execve,write,pwrite64,writev,sendto,sendmsg"
+    strace = [require("strace", "strace"), "-f", "-xx", "-s", "1000000", "-e", calls, "-o", str(trace)]
+    done = subprocess.run([*strace, *line], cwd=scratch, env=environment, capture_output=True)
     assert done.returncode == 0, done.stderr.decode()
+    assert b"6 new of 6 signatures" in done.stdout
+    wrong = {**environment, "PKGTOOL_KEY_PASSWORD": "a wrong passphrase"}
+    failed = subprocess.run(line, cwd=scratch, env=wrong, capture_output=True)
+    assert (failed.returncode != 0) is (kind == "file")
     der = key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
     scalar = key.private_numbers().private_value
     secrets = [passphrase.encode(), PIN.encode(), der, scalar.to_bytes(32), b"%x" % scalar, str(scalar).encode()]
-    for secret in secrets:
-        assert secret not in done.stdout
-        assert secret not in done.stderr
+    traced = trace.read_text()
+    assert hexadecimal(b"simplesigning") in traced, "what is sent is seen"
+    for secret in [*secrets, b"a wrong passphrase"]:
+        assert hexadecimal(secret) not in traced
+        for printed in (done.stdout, done.stderr, failed.stdout, failed.stderr):
+            assert secret not in printed
         for file in scratch.rglob("*"):
             assert not file.is_file() or secret not in file.read_bytes()
-    started = [
-        line for line in trace.read_text(errors="replace").splitlines() if "execve(" in line and "ENOENT" not in line
-    ]
-    assert all(passphrase not in line.partition("]")[0] for line in started)
-    created = [
-        line for line in trace.read_text(errors="replace").splitlines() if "O_CREAT" in line and "ENOENT" not in line
-    ]
-    ours = [line for line in created if not any(place in line for place in ("/dev/null", "softhsm", "/proc/"))]
-    assert ours == [], "signing with a key that was opened writes no file at all"
+
+
+def hexadecimal(content: bytes) -> str:
+    """As strace shows it."""
+    return "".join(f"\\x{byte:02x}" for byte in content)
