@@ -167,8 +167,8 @@ def created(store: Store, manifest: Digest) -> int:
 def inventory_of(store: Store, image: Descriptor, platform: Platform) -> Inventory | None:
     """What an image is made of: as written down when it was built, else by looking at it; None if it is not here."""
     content = store.statements.read(image.digest, INVENTORY)
-    if content is not None:
-        return cache.load(content, what=f"the inventory of {image.digest}")
+    if content is not None and (known := cache.load(content, what=f"the inventory of {image.digest}")):
+        return known
     if not store.layout.has(image):
         return None
     inventory = make_inventory(store, image, platform)

@@ -64,7 +64,7 @@ class Witness:
         statements = self._site.store.statements
         facts = self._facts(package, platform, parents, run)
         statements.write(manifest.digest, PROVENANCE, provenance(facts, manifest.digest).encode())
-        inventory = make_inventory(self._site.store, manifest, platform, list(self._known(package)))
+        inventory = make_inventory(self._site.store, manifest, platform, list(self._known(package, platform)))
         statements.write(manifest.digest, INVENTORY, cache.dump(inventory))
 
     def _facts(
@@ -100,19 +100,21 @@ class Witness:
             where = self._site.build_platform if tool else platform
             yield ParentImage(reference, parent.manifest.digest, "tool" if tool else "package", where)
 
-    def _known(self, package: Package) -> Iterator[KnownPackage]:
-        """The .debs that went into the image: the package's own, and those of what it is FROM."""
-        pending, seen = [package.name], set()
+    def _known(self, package: Package, platform: Platform) -> Iterator[KnownPackage]:
+        """The .debs that may be in the image: the package's own, those of what it is FROM, then those of its tools."""
+        pending, seen = [(package.name, platform)], set()
         while pending:
-            name = pending.pop()
-            if name in seen:
+            name, where = pending.pop(0)
+            if (name, where) in seen:
                 continue
-            seen.add(name)
+            seen.add((name, where))
             each = self._site.package(name)
-            pending += [d.name for d in each.dependencies if d.role is Role.PACKAGE]
+            for dependency in each.dependencies:
+                tool = dependency.role is Role.TOOL
+                pending.append((dependency.name, self._site.build_platform if tool else where))
             lock = self._inputs.known_lock(each)
             if lock and lock.debian:
-                yield from known_packages(self._site.store, each, lock.debian, self._site.workspace)
+                yield from known_packages(self._site.store, each, lock.debian, where, self._site.workspace)
 
 
 def source_of(package: Package, fingerprint: Fingerprint, sources: SourceState, workspace: Workspace) -> Source:
@@ -138,9 +140,13 @@ def make_inventory(
     )
 
 
-def known_packages(store: Store, package: Package, lock: DebianLock, workspace: Workspace) -> Iterator[KnownPackage]:
-    """What the lock knows of .debs; those that were not fetched here are left out."""
-    for deb in lock.debs:
+def known_packages(
+    store: Store, package: Package, lock: DebianLock, platform: Platform, workspace: Workspace
+) -> Iterator[KnownPackage]:
+    """What the lock knows of .debs for a platform; those that were not fetched here are left out."""
+    from pkgtool.inputs.architectures import debian_architecture
+
+    for deb in lock.for_architecture(debian_architecture(platform)):
         path = store.input_path(deb.content.digest)
         if path.exists():
             yield read_deb(path, sha256=deb.content.digest.hex, url=_url(package, deb, lock, workspace))

@@ -10,7 +10,7 @@ from pkgtool.errors import StoreError
 from pkgtool.sbom.model import Component, Inventory, Kind
 from pkgtool.values import Digest, Platform
 
-_FORMAT = 1
+_FORMAT = 2
 _TUPLES = ("locations", "depends", "generated_from")
 
 
@@ -25,12 +25,12 @@ def dump(inventory: Inventory) -> bytes:
     return json.dumps(document, sort_keys=True).encode()
 
 
-def load(content: bytes, *, what: str) -> Inventory:
-    """Raises `StoreError` if it is none, or of another version."""
+def load(content: bytes, *, what: str) -> Inventory | None:
+    """None if another version of pkgtool wrote it. Raises `StoreError` if it is damaged."""
     try:
         document = json.loads(content)
         if document["format"] != _FORMAT:
-            raise StoreError(f"{what} was written by another version of pkgtool")
+            return None
         return Inventory(
             Platform.parse(document["platform"]),
             Digest.parse(document["manifest"]),

@@ -87,13 +87,13 @@ class _Taker:
     def _debian(self) -> tuple[list[debian.DebianPackage], dict[str, Component]]:
         """The packages of dpkg's record, those found by their files, and what the lock knows of both."""
         packages = list(self._packages)
-        recorded = {package.purl for package in packages}
+        recorded = {package.name for package in packages}
         extra = {each.package.purl: _known_component(each) for each in self._known}
         for each, paths in self._matcher.found():
-            name = each.package.purl
-            if name not in recorded:
+            # Files that several versions or architectures share prove none of them against the record.
+            if each.package.name not in recorded:
                 packages.append(each.package)
-                extra[name] = replace(extra[name], locations=paths)
+                extra[each.package.purl] = replace(extra[each.package.purl], locations=paths)
         return packages, extra
 
 

@@ -67,8 +67,17 @@ class Matcher:
             self._found[number].append(file.path)
 
     def found(self) -> list[tuple[KnownPackage, tuple[str, ...]]]:
-        """The packages that files were found of, with the paths that show it."""
-        return [(self._known[number], tuple(sorted(paths))) for number, paths in sorted(self._found.items())]
+        """The packages that files were found of, with the paths that show it.
+
+        Of one package for several architectures or in several versions, which share files, the one that most files
+        speak for; with as many, the one that was named first.
+        """
+        best: dict[str, int] = {}
+        for number, paths in sorted(self._found.items()):
+            name = self._known[number].package.name
+            if name not in best or len(paths) > len(self._found[best[name]]):
+                best[name] = number
+        return [(self._known[number], tuple(sorted(self._found[number]))) for number in sorted(best.values())]
 
 
 def _merged(path: str) -> str:

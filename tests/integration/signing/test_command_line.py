@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.integration.signing.conftest import Cosign, Tools
+from tests.support.command_line import CommandLine
 from tests.support.published import PACKAGES, Published, Workshop
 from tests.support.registry.registries import docker_registry, referrers_registry
+from tests.support.sbom_validators import cyclonedx_problems, spdx_problems
 from tests.support.sigstore_standin import Standin
 
 pytestmark = pytest.mark.xdist_group("signing command line")
@@ -82,6 +85,21 @@ def test_an_image_that_somebody_else_pushed_is_signed_by_its_reference(
         cosign("verify", *key, "-a", "stage=test", OLD_FORMAT, each)
     assert "0 new of 6" in workshop.pkgtool("sign", *workshop.by("other"), "-a", "stage=test", reference).ok().out
     assert "6 new of 6" in workshop.pkgtool("sign", *workshop.by(), "-a", "stage=test", reference).ok().out
+
+
+def test_two_builds_have_the_same_sboms(workshop: Workshop, tmp_path: Path) -> None:
+    """And what dpkg's record says of each platform is in them."""
+    again = workshop.copy(tmp_path / "another place")
+    other = CommandLine(again.tree.root, tmp_path / "store")
+    other("build", "--engine", "buildah", "--platform", "linux/amd64,linux/arm64").ok()
+    for form in ("spdx", "cyclonedx"):
+        for platform in ("linux/amd64", "linux/arm64"):
+            sbom = ("sbom", "--format", form, "--platform", platform)
+            first, second = workshop.pkgtool(*sbom).ok().out, other(*sbom).ok().out
+            assert first == second
+            assert f'"pkg:deb/debian/libsmall@1.2-3?arch={platform.partition("/")[2]}"' in first
+            assert len(json.loads(first)) == len(PACKAGES)
+            assert (spdx_problems if form == "spdx" else cyclonedx_problems)(json.loads(first)[0]) in ([], None)
 
 
 @pytest.mark.parametrize("version", [1, 2])

@@ -176,6 +176,27 @@ def test_what_the_lock_knows_is_added_to_what_the_record_says() -> None:
     assert libc.locations == ()
 
 
+def foreign(name: str, files: Mapping[str, bytes], version: str = "1", arch: str = "arm64") -> KnownPackage:
+    paragraph = {"Package": name, "Version": version, "Architecture": arch}
+    return KnownPackage(debian.from_paragraph(paragraph), {path: md5(content) for path, content in files.items()})
+
+
+def test_the_record_is_not_contradicted_by_files_that_other_versions_share() -> None:
+    record = "Package: libc6\nVersion: 1\nArchitecture: amd64\nStatus: install ok installed\n"
+    others = [foreign("libc6", {"usr/share/doc/libc/copyright": COPYRIGHT}, version="0")]
+    files = {debian.STATUS: record.encode(), "usr/share/doc/libc/copyright": COPYRIGHT}
+    found = inventory(files, known=[*known_packages(), *others])
+    assert names(found, Kind.DEBIAN) == ["libc6 1"]
+
+
+def test_of_one_package_for_two_architectures_the_one_is_found_that_more_files_speak_for() -> None:
+    other = foreign("libc6", {"usr/lib/aarch64/libc.so.6": b"\x7fELF arm", "usr/share/doc/libc/copyright": COPYRIGHT})
+    files = {"usr/lib/x86_64-linux-gnu/libc.so.6": LIBC, "usr/share/doc/libc/copyright": COPYRIGHT}
+    for known in ([*known_packages(), other], [other, *known_packages()]):
+        (libc,) = inventory(files, known=known).components
+        assert libc.purl == "pkg:deb/debian/libc6@1?arch=amd64"
+
+
 # -- Go -------------------------------------------------------------------------------------------------
 
 MODULES = (
