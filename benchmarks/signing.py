@@ -3,14 +3,15 @@
     python -m benchmarks.signing [--packages N] [--rounds N]
 
 Everything runs on one registry on loopback, without a network, both sides in the same run: cosign once a digest
-with its key file, as a release script does; pkgtool once in a fresh process, start-up included. pkgtool writes both
-formats where cosign writes one. Must hold: at most a fifth of cosign's time for each. Root is needed (a network
-namespace), or `unshare -rn` around it.
+with its key file, as a release script does; `pkgtool sign` and `pkgtool verify --release` once, start-up included.
+pkgtool writes both formats where cosign writes one, and checks the release file and its platforms as well. Must hold:
+at most a fifth of cosign's time for each. Root is needed (a network namespace), or `unshare -rn` around it.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import subprocess
 import sys
@@ -18,9 +19,13 @@ import tempfile
 import time
 from pathlib import Path
 
+from pkgtool.oci.registry.describe import describe_published
 from pkgtool.oci.registry.repository import Registry
+from pkgtool.release import Release, ReleasedPackage
 from pkgtool.signing import publish
-from pkgtool.signing.keys import generate
+from pkgtool.signing.attestor import KeyAttestor
+from pkgtool.signing.keys import generate, open_signer
+from pkgtool.workflows.release_record import sign_release
 from tests.support import sid_tools
 from tests.support.offline import no_network
 from tests.support.registry.images import put_package
@@ -29,37 +34,11 @@ from tests.support.registry.registries import docker_registry
 PASSWORD = "for the benchmark alone"
 LIMIT = 0.2
 
-SIGN = """
-import sys
-from concurrent.futures import ThreadPoolExecutor
-from pkgtool.oci.registry.repository import Registry
-from pkgtool.signing import publish
-from pkgtool.signing.attestor import KeyAttestor
-from pkgtool.signing.keys import open_signer
-host, key, *names = sys.argv[1:]
-attestor = KeyAttestor(open_signer(key))
-with Registry(host) as registry, ThreadPoolExecutor(8) as pool:
-    def sign(name):
-        repository = registry.repository(name)
-        for subject in publish.targets(repository, "v1"):
-            publish.sign(repository, subject, attestor)
-    list(pool.map(sign, names))
-"""
-
-VERIFY = """
-import sys
-from pathlib import Path
-from pkgtool.oci.registry.repository import Registry
-from pkgtool.policy.reader import read_policy
-from pkgtool.policy.verify import Request, Verifier
-host, policy, *names = sys.argv[1:]
-checked = 0
-with Registry(host) as registry:
-    requests = [Request(registry.repository(name), "v1") for name in names]
-    for _, decision in Verifier(read_policy(Path(policy))).verify_all(requests):
-        decision.require()
-        checked += len(decision.checks)
-assert checked == 3 * len(names), checked
+RELEASE = "release.json"
+POLICY = """\
+signers: {ours: {key: ours.pub}}
+images: [{platforms: [linux/amd64, linux/arm64]}]
+release: {}
 """
 
 
@@ -78,18 +57,18 @@ def main() -> int:
 def compare(host: str, cosign: str, packages: int, rounds: int) -> int:
     pair = generate.generate(PASSWORD.encode())
     generate.write(pair, Path("ours.key"), Path("ours.pub"))
-    Path("policy.yml").write_text("signers:\n  ours: {key: ours.pub}\nimages:\n  - {}\n")
+    Path("policy.yml").write_text(POLICY)
     results = []
     for part, ours, loop in (("signing", sign_ours, sign_loop), ("verifying", verify_ours, verify_loop)):
         mine, theirs = [], []
         for number in range(rounds):
             names = prepare(host, packages, f"{part}{number}", signed=part == "verifying")
             references = [reference for name in names for reference in references_of(host, name)]
-            # Each side signs images that nobody has signed yet.
-            other = prepare(host, packages, f"{part}{number}-cosign", signed=part == "verifying")
-            others = [reference for name in other for reference in references_of(host, name)]
+            if part == "signing":  # each side signs images that nobody has signed yet
+                other = prepare(host, packages, f"{part}{number}-cosign", signed=False)
+                references = [reference for name in other for reference in references_of(host, name)]
             mine.append(timed(ours, host, names))
-            theirs.append(timed(loop, cosign, others if part == "signing" else references))
+            theirs.append(timed(loop, cosign, references))
         results.append(report(part, packages, min(mine), min(theirs)))
     return 0 if all(results) else 1
 
@@ -101,6 +80,7 @@ def prepare(host: str, packages: int, prefix: str, *, signed: bool) -> list[str]
             put_package(registry.repository(name), seed=name, tag="v1")
     if signed:
         sign_ours(host, names)
+        write_release(host, names)
     return names
 
 
@@ -120,11 +100,32 @@ def environment() -> dict[str, str]:
 
 
 def sign_ours(host: str, names: list[str]) -> None:
-    subprocess.run([sys.executable, "-c", SIGN, host, "ours.key", *names], check=True, env=environment())
+    pkgtool("sign", "--key", "ours.key", *(f"{host}/{name}:v1" for name in names))
 
 
-def verify_ours(host: str, names: list[str]) -> None:
-    subprocess.run([sys.executable, "-c", VERIFY, host, "policy.yml", *names], check=True, env=environment())
+def verify_ours(_host: str, names: list[str]) -> None:
+    document = json.loads(pkgtool("verify", "--release", RELEASE, "--policy", "policy.yml", "--json"))
+    signatures = [c for d in document["decisions"] for c in d["checks"] if c["what"] == "signature" and c["passed"]]
+    assert len(signatures) == 3 * len(names), len(signatures)
+
+
+def pkgtool(*arguments: str) -> bytes:
+    program = Path(sys.executable).with_name("pkgtool")
+    return subprocess.run([program, "-q", *arguments], check=True, env=environment(), stdout=subprocess.PIPE).stdout
+
+
+def write_release(host: str, names: list[str]) -> None:
+    """The release file of images, signed."""
+    with Registry(host) as registry:
+        packages = []
+        for name in names:
+            found = describe_published(registry.repository(name), "v1")
+            assert found
+            packages.append(ReleasedPackage.of(name.rpartition("/")[2], name, "v1", found))
+    release = Release("v1", "c" * 40, host, tuple(packages))
+    release.write(Path(RELEASE))
+    signer = open_signer("ours.key", lambda _what: PASSWORD.encode())
+    sign_release(release, Path(RELEASE), "https://example.org/tree", KeyAttestor(signer))
 
 
 def sign_loop(cosign: str, references: list[str]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 
 from pkgtool.actions.sign import SignAction
@@ -23,6 +23,9 @@ from pkgtool.workflows.options import RunOptions
 from pkgtool.workflows.planned import BuildReport, carry_out, make_plan
 from pkgtool.workflows.registries import open_registry, require_registry
 from pkgtool.workflows.tree import open_workspace, target_platforms
+
+_JOBS = 8
+"""How many images are signed at a time: what takes time is the registry's answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,31 +75,41 @@ def sign_references(
     events: Sink,
     cancel: Cancellation,
 ) -> list[SignedImage]:
-    """Sign images by reference (`host/repository:tag` or `…@digest`): the index and every manifest in it."""
+    """Sign images by reference (`host/repository:tag` or `…@digest`): the index and every manifest in it.
+
+    Several at a time, given back in their order.
+    """
+    from concurrent.futures import ThreadPoolExecutor
+
+    for reference in references:
+        if not reference.host:
+            raise UsageError(f"{reference} names no registry", hint="write it as HOST/REPOSITORY:TAG")
     workspace = workspace_or_none(options)
-    with closing(open_attestor(signing, workspace)) as attestor:
+    with ExitStack() as stack:
+        attestor = stack.enter_context(closing(open_attestor(signing, workspace)))
         events(Note("info", f"signing with {attestor.name}"))
-        return [_sign(workspace, reference, attestor, signing, events, cancel) for reference in references]
+        registries = {
+            host: stack.enter_context(open_registry(host, workspace, None, events=events, cancel=cancel))
+            for host in {reference.host for reference in references}
+        }
+
+        def sign(reference: ImageRef) -> SignedImage:
+            cancel.check()
+            return _sign(registries[reference.host].repository(reference.repository), reference, attestor, signing)
+
+        pool = stack.enter_context(ThreadPoolExecutor(options.jobs or _JOBS, thread_name_prefix="sign"))
+        return list(pool.map(sign, references))
 
 
 def _sign(
-    workspace: Workspace | None,
-    reference: ImageRef,
-    attestor: Attestor,
-    signing: SigningOptions,
-    events: Sink,
-    cancel: Cancellation,
+    repository: RegistryRepository, reference: ImageRef, attestor: Attestor, signing: SigningOptions
 ) -> SignedImage:
-    if not reference.host:
-        raise UsageError(f"{reference} names no registry", hint="write it as HOST/REPOSITORY:TAG")
-    with open_registry(reference.host, workspace, None, events=events, cancel=cancel) as registry:
-        repository: RegistryRepository = registry.repository(reference.repository)
-        subjects = publish.targets(repository, reference.digest or reference.tag or "latest")
-        made = [
-            each
-            for subject in subjects
-            for each in publish.sign(repository, subject, attestor, annotations=signing.annotations)
-        ]
+    subjects = publish.targets(repository, reference.digest or reference.tag or "latest")
+    made = [
+        each
+        for subject in subjects
+        for each in publish.sign(repository, subject, attestor, annotations=signing.annotations)
+    ]
     return SignedImage(str(reference), subjects[0].digest, len(made), sum(each.new for each in made))
 
 
