@@ -41,7 +41,8 @@ def run(parsed: argparse.Namespace) -> int:
 
     if parsed.check:
         names = check(run_options(parsed), parsed.packages)
-        options.emit(json.dumps({"current": names}) if parsed.json else f"{len(names)} locks are current")
+        told = "1 lock is current" if len(names) == 1 else f"{len(names)} locks are current"
+        options.emit(json.dumps({"current": names}) if parsed.json else told)
         return ExitCode.OK
     events = sink_for(options.progress_mode(parsed), verbosity=parsed.verbose)
     update = None if parsed.update_all else parsed.update

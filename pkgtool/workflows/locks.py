@@ -9,7 +9,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from pkgtool.cancel import Cancellation
-from pkgtool.errors import ConfigError, Location, PkgtoolError, UsageError, raise_all
+from pkgtool.errors import CheckFailed, ConfigError, Location, PkgtoolError, UsageError, raise_all
 from pkgtool.events import PlanStarted, Sink
 from pkgtool.graph import in_order
 from pkgtool.inputs.fetch import Fetcher
@@ -37,10 +37,12 @@ class LockChange:
     difference: str
 
 
-def read_locks(workspace: Workspace, names: Iterable[str]) -> dict[str, Lock]:
+def read_locks(
+    workspace: Workspace, names: Iterable[str], *, stale: type[PkgtoolError] = ConfigError
+) -> dict[str, Lock]:
     """The locks of those packages, and of what they depend on, each checked to answer what its build.yml asks.
 
-    Raises `ConfigError` or `Problems` for missing and stale ones, all at once.
+    Raises `stale` or `Problems` for missing and stale ones, all at once, and `ConfigError` for what is no lock.
     """
     locks: dict[str, Lock] = {}
     problems: list[PkgtoolError] = []
@@ -53,7 +55,7 @@ def read_locks(workspace: Workspace, names: Iterable[str]) -> dict[str, Lock]:
         if found is not None:
             locks[name] = found
         if reasons:
-            problems.append(_stale(package, reasons))
+            problems.append(_stale(package, reasons, stale))
     raise_all(problems)
     return locks
 
@@ -124,9 +126,9 @@ def _own(moving: frozenset[str] | None, previous: Lock | None, *, named: bool) -
 
 
 def check(options: RunOptions, arguments: Sequence[str]) -> tuple[str, ...]:
-    """The packages whose locks were checked. Raises as `read_locks` does."""
+    """The packages whose locks were checked. Raises `CheckFailed` for stale ones, else as `read_locks` does."""
     workspace, names = open_workspace(options, arguments)
-    return tuple(read_locks(workspace, names))
+    return tuple(read_locks(workspace, names, stale=CheckFailed))
 
 
 def make_fetcher(
@@ -173,8 +175,8 @@ def _staleness(workspace: Workspace, package: Package, found: Lock | None, locks
     return staleness(found, request)
 
 
-def _stale(package: Package, reasons: Sequence[str]) -> ConfigError:
-    return ConfigError(
+def _stale(package: Package, reasons: Sequence[str], error: type[PkgtoolError]) -> PkgtoolError:
+    return error(
         f"the lock of {package.name} does not answer what {package.build_file} asks for",
         location=Location(package.lock_path),
         details=reasons,
