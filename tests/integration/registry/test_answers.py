@@ -298,7 +298,7 @@ def test_plain_http_only_where_it_is_allowed(settings: RegistrySettings, monkeyp
         host = f"far.example:{state.address.partition(':')[2]}"
         with Registry(host, settings) as registry, pytest.raises(TlsFailure, match="does not speak TLS") as caught:
             registry.repository("a").resolve("v1")
-        assert "insecure_registries" in str(caught.value.hint)
+        assert "insecure-registries" in str(caught.value.hint)
         assert not state.seen, "nothing was sent in the clear"
         allowed = replace(settings, insecure=frozenset((host,)))
         with Registry(host, allowed) as registry:
