@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import random
-import signal
 import socket
-import subprocess
-import sys
 import threading
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,8 +17,7 @@ from pkgtool.oci.registry.repository import Registry
 from pkgtool.oci.registry.settings import RegistrySettings
 from pkgtool.oci.store import Store
 from pkgtool.oci.store.repository import StoreRepository
-from pkgtool.values import Digest
-from tests.support.registry import registries, server
+from tests.support.registry import server
 from tests.support.registry.memory import MemoryRepository
 from tests.support.registry.server import Modes, serving
 
@@ -222,60 +216,6 @@ def test_uploads_of_one_blob_by_two_processes_wait_for_each_other(
             thread.join()
             registry.close()
         assert state.received == len(CONTENT)
-
-
-_PUSH = """
-import sys
-from pathlib import Path
-from pkgtool.oci.documents import Descriptor, LAYER_TAR
-from pkgtool.oci.registry.repository import Registry
-from pkgtool.oci.registry.settings import RegistrySettings
-from pkgtool.oci.store import Store
-from pkgtool.oci.store.repository import StoreRepository
-from pkgtool.values import Digest
-address, store, state, digest, size = sys.argv[1:]
-layout = Store(Path(store)).layout
-with Registry(address, RegistrySettings(state=Path(state), certificates=())) as registry:
-    blob = Descriptor(LAYER_TAR, Digest.parse(digest), int(size))
-    print(registry.repository("a").take_blob(blob, StoreRepository(layout, "a")))
-"""
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("kind", ["strict", "docker-registry"])
-def test_kill_in_the_middle_of_300_mb(kind: str, tmp_path: Path) -> None:
-    """SIGKILL while a part is on its way; the next process ends it, and sends only what is missing where it can."""
-    size = 300_000_000
-    content = random.Random(2).randbytes(1_000_000) * (size // 1_000_000)
-    store = Store(tmp_path / "store")
-    with store.in_use():
-        blob = store.layout.write(content, LAYER_TAR)
-    state = tmp_path / "state"
-    with serving() as strict, registries.docker_registry(tmp_path / "registry") as docker:
-        address = strict.address if kind == "strict" else docker
-        arguments = [sys.executable, "-c", _PUSH, address, str(store.root), str(state), str(blob.digest), str(size)]
-        process = subprocess.Popen(arguments, stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": "."})
-        uploaded = (
-            (lambda: strict.received)
-            if kind == "strict"
-            else lambda: sum(p.stat().st_size for p in (tmp_path / "registry").rglob("_uploads/*/data"))
-        )
-        deadline = time.monotonic() + 60
-        while uploaded() < size // 3 and process.poll() is None and time.monotonic() < deadline:
-            time.sleep(0.002)
-        process.send_signal(signal.SIGKILL)
-        process.communicate()
-        assert process.returncode == -signal.SIGKILL, "it was killed in the middle"
-        time.sleep(0.3)
-        before = strict.received
-        assert before < size
-        done = subprocess.run(arguments, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": "."})
-        assert done.returncode == 0, done.stderr
-        if kind == "strict":
-            assert strict.received == size, "not a byte twice"
-        with Registry(address, RegistrySettings(certificates=())) as registry:
-            assert Digest.of(b"".join(registry.repository("a").stream_blob(blob))) == blob.digest
-        assert not list(state.glob("uploads/*"))
 
 
 def test_a_file_that_is_cut_short_while_it_is_sent(settings: RegistrySettings, tmp_path: Path) -> None:

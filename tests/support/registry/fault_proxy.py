@@ -42,6 +42,8 @@ class Weather:
     faults: tuple[str, ...] = FAULTS
     delay: float = 0.05
     done: Counter[str] = field(default_factory=Counter)
+    received: int = 0
+    """Bytes of bodies that arrived from clients."""
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
@@ -88,7 +90,10 @@ class _Handler(BaseHTTPRequestHandler):
             self.forward(self.rfile.read(size // 2), size)
             self.reset()
             return
-        body = self.rfile.read(size)
+        body = self.receive(size)
+        if len(body) < size:  # the client is gone: as a proxy that buffers, it keeps a broken request to itself
+            self.reset()
+            return
         if fault in ("429", "500", "502", "503"):
             retry = [("Retry-After", "0")] if fault in ("429", "503") else []
             self.send(Answer(int(fault), [*retry, ("Content-Type", "text/html")], b"<html>busy</html>"))
@@ -104,6 +109,14 @@ class _Handler(BaseHTTPRequestHandler):
                 self.send(answer, fault)
 
     do_GET = do_HEAD = do_PUT = do_POST = do_PATCH = do_DELETE = serve
+
+    def receive(self, size: int) -> bytes:
+        body = bytearray()
+        while len(body) < size and (piece := self.rfile.read1(min(size - len(body), 1 << 20))):
+            body += piece
+            with self.weather.lock:
+                self.weather.received += len(piece)
+        return bytes(body)
 
     def forward(self, body: bytes, size: int) -> Answer | None:
         connection = http.client.HTTPConnection(self.weather.upstream, timeout=10)

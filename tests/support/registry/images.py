@@ -17,12 +17,14 @@ AMD64 = Platform("linux", "amd64")
 ARM64 = Platform("linux", "arm64")
 RISCV64 = Platform("linux", "riscv64")
 S390X = Platform("linux", "s390x")
+_PIECE = 1 << 24  # it can't make more than 256 MiB at a time
 PLATFORMS = (AMD64, ARM64, RISCV64, S390X)
 
 
 def layer(seed: str, size: int = 2000) -> tuple[bytes, Digest]:
     """A gzipped tar with one file of random bytes, and its diff id."""
-    content = random.Random(seed).randbytes(size)
+    generator = random.Random(seed)
+    content = b"".join(generator.randbytes(min(_PIECE, size - start)) for start in range(0, size, _PIECE))
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as tar:
         member = tarfile.TarInfo(f"file-{seed.replace('/', '-')}")
