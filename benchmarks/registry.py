@@ -2,17 +2,17 @@
 
     python -m benchmarks.registry [--packages N] [--layer MIB] [--rounds N]
 
-Cold push: `pkgtool`'s library from an OCI layout to an empty docker-registry, against `skopeo copy --all` of the same
-images. No-op push: one process that finds every package published as it should be, against `crane digest`, as many at
-a time as there are cores: over the packages' tags, and over all the tags that were published (each platform has one).
-Each number is the median of the rounds; ratios under 1 mean that ours is faster.
+Cold push: `pkgtool push` of a tree whose images are in the store, to an empty docker-registry, against `skopeo copy
+--all` of the same images out of the same store. No-op push: the same command again, against `crane digest`, as many
+at a time as there are cores: over the packages' tags, and over all the tags that were published (each platform has
+one). Each number is the median of the rounds; a ratio under 1 means that ours is faster. The program fails if the
+cold push, or the no-op push over the same tags, is slower than the peer.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
-import random
 import statistics
 import subprocess
 import sys
@@ -21,65 +21,42 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from pkgtool.oci.registry.publish import all_tags
-from pkgtool.oci.store.archive import exported
-from pkgtool.oci.store.repository import StoreRepository
 from tests.support import sid_tools
+from tests.support.command_line import CommandLine
 from tests.support.registry import registries
-from tests.support.registry.images import AMD64, ARM64, put_package
+from tests.support.registry.built_tree import fill
+from tests.support.registry.images import AMD64, ARM64
+from tests.support.tree import TreeBuilder
 
 PLATFORMS = (AMD64, ARM64)
 
-_PUSH = """
-import sys
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-from pkgtool.oci.documents import Index
-from pkgtool.oci.registry.publish import Publication, publish
-from pkgtool.oci.registry.repository import Registry
-from pkgtool.oci.registry.settings import RegistrySettings
-from pkgtool.oci.store.layout import Layout
-from pkgtool.oci.store.repository import StoreRepository
 
-address, root, state, *names = sys.argv[1:]
-layout = Layout(Path(root), temporary=lambda: Path(state), lock=Path(state) / "lock")
-references = layout.references()
-
-def push(name):
-    index = layout.index(references[f"{name}:v1"])
-    images = {m.platform: m for m in index.manifests}
-    work = Publication("v1", images, tuple(images), state=Path(state))
-    return publish(StoreRepository(layout, name), registry.repository(name), work).outcome
-
-with Registry(address, RegistrySettings(state=Path(state), certificates=())) as registry:
-    with ThreadPoolExecutor(8) as pool:
-        outcomes = set(map(str, pool.map(push, names)))
-print(*sorted(outcomes))
-"""
-
-
-def main() -> None:
+def main() -> int:
     arguments = _arguments()
-    names = [f"linuxkit/p{number:03}" for number in range(arguments.packages)]
+    names = [f"p{number:03}" for number in range(arguments.packages)]
     skopeo, crane = registries.require("skopeo", "skopeo"), sid_tools.program("crane")
     with tempfile.TemporaryDirectory(prefix="pkgtool-benchmark-") as directory:
         root = Path(directory)
-        _make(root / "layout", names, arguments.layer)
-        rounds = [_round(root / str(number), root, names, skopeo, crane) for number in range(arguments.rounds)]
+        line = _make(root, names, arguments.layer)
+        shown = line("show-tag").ok().out.split()
+        references = [name.removeprefix("docker.io/") for name in shown]
+        rounds = [_round(root / str(number), line, references, skopeo, crane) for number in range(arguments.rounds)]
     cold, peer, noop, one, every = (statistics.median(times) for times in zip(*rounds, strict=True))
-    _report("cold push", cold, "skopeo copy --all", peer)
+    holds = _report("cold push", cold, "skopeo copy --all", peer)
     _report("no-op push", noop, "crane digest of every package's tag", one)
-    _report("no-op push", noop, "crane digest of every tag", every)
+    holds &= _report("no-op push", noop, "crane digest of every tag", every)
+    return 0 if holds else 1
 
 
-def _round(place: Path, root: Path, names: list[str], skopeo: str, crane: str) -> tuple[float, ...]:
+def _round(place: Path, line: CommandLine, references: list[str], skopeo: str, crane: str) -> tuple[float, ...]:
+    every = [f"{name}{ending}" for name in references for ending in ("", *(f"-{p.arch}" for p in PLATFORMS))]
     with registries.docker_registry(place / "ours") as ours, registries.docker_registry(place / "theirs") as other:
         return (
-            _timed(lambda: _ours(ours, root, place, names, "created")),
-            _timed(lambda: _skopeo(skopeo, other, root, names)),
-            _timed(lambda: _ours(ours, root, place, names, "unchanged")),
-            _timed(lambda: _crane(crane, ours, names, ["v1"])),
-            _timed(lambda: _crane(crane, ours, names, all_tags("v1", PLATFORMS))),
+            _timed(lambda: _ours(line, ours, "pushed")),
+            _timed(lambda: _skopeo(skopeo, other, line.store, references)),
+            _timed(lambda: _ours(line, ours, "unchanged")),
+            _timed(lambda: _crane(crane, ours, references)),
+            _timed(lambda: _crane(crane, ours, every)),
         )
 
 
@@ -91,32 +68,35 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _make(path: Path, names: list[str], mebibytes: float) -> None:
-    with exported(path) as layout:
-        for name in names:
-            layers = (("common base", 8 * 2**20), (f"{name}-{random.random()}", int(mebibytes * 2**20)))
-            put_package(StoreRepository(layout, name), PLATFORMS, seed=name, layers=layers, tag="v1")
-
-
-def _ours(address: str, root: Path, place: Path, names: list[str], expected: str) -> None:
-    state = place / "state"
-    state.mkdir(exist_ok=True)
-    command = [sys.executable, "-c", _PUSH, address, str(root / "layout"), str(state), *names]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
-    assert done.stdout.split() == [expected], done.stdout
-
-
-def _skopeo(skopeo: str, address: str, root: Path, names: list[str]) -> None:
+def _make(root: Path, names: list[str], mebibytes: float) -> CommandLine:
+    """A committed tree, and a store that has its images; the references are set."""
+    tree = TreeBuilder(root / "tree").init()
     for name in names:
-        place = f"docker://{address}/{name}:v1"
-        command = [skopeo, "copy", "-q", "--all", "--dest-tls-verify=false", f"oci:{root / 'layout'}:{name}:v1", place]
+        tree.package(name, "arches: [amd64, arm64]\n")
+    tree.git("add", "--all")
+    tree.git("-c", "user.name=Benchmark", "-c", "user.email=benchmark@example.com", "commit", "--quiet", "-m", "a tree")
+    line = CommandLine(tree.root, root / "store")
+    fill(line, base=8 * 2**20, own=dict.fromkeys(names, int(mebibytes * 2**20)))
+    line("build", "--platform", ",".join(map(str, PLATFORMS)), "--quiet").ok()
+    return line
+
+
+def _ours(line: CommandLine, address: str, expected: str) -> None:
+    done = line.run("push", "--registry", address, "--json", "--quiet", timeout=600).ok()
+    assert {step["result"] for step in done.json["steps"]} == {expected}, done.out
+
+
+def _skopeo(skopeo: str, address: str, store: Path, references: list[str]) -> None:
+    for name in references:
+        place = f"docker://{address}/{name}"
+        command = [skopeo, "copy", "-q", "--all", "--dest-tls-verify=false", f"oci:{store}:{name}", place]
         subprocess.run(command, check=True, capture_output=True)
 
 
-def _crane(crane: str, address: str, names: list[str], tags: list[str]) -> None:
-    references = [f"{address}/{name}:{tag}" for name in names for tag in tags]
+def _crane(crane: str, address: str, references: list[str]) -> None:
     command = ["xargs", "-P", str(os.cpu_count()), "-n1", crane, "digest"]
-    done = subprocess.run(command, input="\n".join(references), check=True, capture_output=True, text=True)
+    names = "\n".join(f"{address}/{name}" for name in references)
+    done = subprocess.run(command, input=names, check=True, capture_output=True, text=True)
     assert len(done.stdout.split()) == len(references)
 
 
@@ -126,9 +106,11 @@ def _timed(work: Callable[[], None]) -> float:
     return time.monotonic() - started
 
 
-def _report(what: str, ours: float, peer: str, theirs: float) -> None:
+def _report(what: str, ours: float, peer: str, theirs: float) -> bool:
+    """Print a comparison; whether ours is not slower."""
     print(f"{what}: pkgtool {ours:.2f} s, {peer} {theirs:.2f} s, ratio {ours / theirs:.2f}")
+    return ours <= theirs
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

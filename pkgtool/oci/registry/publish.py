@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -264,8 +264,3 @@ def _alone(target: Repository, publication: Publication, cancel: Cancellation) -
     key = hashlib.sha256(f"{target.name}:{publication.tag}".encode()).hexdigest()[:32]
     with locks.held(publication.state / "locks" / f"publish-{key}", cancel=cancel):
         yield
-
-
-def all_tags(tag: str, platforms: Sequence[Platform]) -> list[str]:
-    """The tag and those of its platforms."""
-    return [tag, *(f"{tag}-{platform.suffix}" for platform in sorted(platforms))]
