@@ -65,19 +65,37 @@ def handler(platform: Platform, place: Path = BINFMT_MISC) -> Handler | None:
     return next((entry for entry in _handlers(place) if header and entry.takes(header)), None)
 
 
-def require(platform: Platform, why: str, place: Path = BINFMT_MISC) -> None:
-    """Make sure that programs of the platform can run; `why` completes "… has to run: ".
-
-    Raises `EngineError` that says what is missing: the mount, the handler, or the flag that lets it serve in a chroot.
-    """
+def obstacle(platform: Platform, place: Path = BINFMT_MISC) -> str:
+    """Why programs of the platform can't run here, or nothing: the mount is missing, the handler, or its flag F,
+    without which it does not serve in a chroot."""
     if runs_natively(platform):
-        return
+        return ""
     found = handler(platform, place)
-    if found and found.fixed:
-        return
-    raise EngineError(
-        f"programs for {platform} can't run on this machine: {_problem(found, place)} ({why})", hint=_hint(place)
-    )
+    return "" if found and found.fixed else _problem(found, place)
+
+
+def require(platform: Platform, why: str, place: Path = BINFMT_MISC) -> None:
+    """Make sure that programs of the platform can run; `why` says what needs it. Raises `EngineError`."""
+    problem = obstacle(platform, place)
+    if problem:
+        raise EngineError(
+            f"programs for {platform} can't run on this machine: {problem} ({why})", hint=remedy(platform, place)
+        )
+
+
+def remedy(platform: Platform, place: Path = BINFMT_MISC) -> str:
+    """The commands that let programs of a platform run here: Debian's emulators, then what systemd would do."""
+    qemu = f"qemu-{_QEMU.get(platform.arch, platform.arch)}"
+    if not (programs.find(f"{qemu}-static") or programs.find(qemu)):
+        return "sudo apt-get install qemu-user-static, then see what pkgtool doctor says"
+    steps = []
+    if not (place / "register").exists():
+        steps.append(f"sudo mount -t binfmt_misc binfmt_misc {place}")
+    found = handler(platform, place)
+    if found:
+        steps.append(f"echo -1 | sudo tee {place / found.name}")
+    steps.append(f"sudo tee {place}/register </usr/lib/binfmt.d/{qemu}.conf")
+    return " && ".join(steps)
 
 
 def elf_header(platform: Platform) -> bytes:
@@ -125,13 +143,5 @@ def _problem(found: Handler | None, place: Path) -> str:
     return f"their emulator {found.interpreter} is registered without the flag F and can't serve in a container"
 
 
-def _hint(place: Path) -> str:
-    steps = [] if programs.find("qemu-aarch64-static") or programs.find("qemu-aarch64") else [_INSTALL]
-    if not (place / "register").exists():
-        steps.append(f"sudo mount -t binfmt_misc binfmt_misc {place}")
-    steps.append("sudo systemctl restart systemd-binfmt (or, without systemd: " + _REGISTER + ")")
-    return ", then ".join(steps)
-
-
-_INSTALL = "sudo apt-get install qemu-user-static"
-_REGISTER = f"for f in /usr/lib/binfmt.d/qemu-*.conf; do sudo tee {BINFMT_MISC}/register < $f; done"
+_QEMU = {"386": "i386", "arm64": "aarch64", "loong64": "loongarch64", "mips64le": "mips64el"}
+"""The names that QEMU has for architectures, where they are not ours."""

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from pkgtool import process, programs
 from pkgtool.cancel import Cancellation
+from pkgtool.engines import binfmt, dockerfile
 from pkgtool.engines.interface import BuildRequest, EngineInfo, LineSink, Parent
 from pkgtool.errors import BuildError, EngineError
 from pkgtool.oci import locks
@@ -48,6 +49,7 @@ class BuildahEngine:
 
     def build(self, request: BuildRequest, output: Path, *, log: LineSink, cancel: Cancellation) -> EngineInfo:
         """See `Engine.build`."""
+        self._require_emulator(request)
         self._join()
         for parent in request.parents:
             self._load(parent, cancel)
@@ -65,6 +67,12 @@ class BuildahEngine:
         finally:
             self._buildah(["rmi", "--force", result], accept=(0, 1, 125))
         return self.info
+
+    def _require_emulator(self, request: BuildRequest) -> None:
+        """Say what is missing before anything runs: a step's own words would be "exec format error"."""
+        text = (request.context / request.dockerfile).read_text("utf-8", "surrogateescape")
+        if dockerfile.steps_on_target(text):
+            binfmt.require(request.platform, f"{request.title}: a step of its Dockerfile runs them")
 
     def close(self) -> None:
         """Let other processes clean up the storage."""

@@ -14,6 +14,7 @@ _ESCAPE_DIRECTIVE = re.compile(r"#\s*escape\s*=\s*([\\`])\s*\Z", re.IGNORECASE)
 _DIRECTIVE = re.compile(r"#\s*[a-zA-Z]+\s*=")
 _HEREDOC = re.compile(r"<<-?\s*([\"']?)([A-Za-z_][A-Za-z0-9_]*)\1")
 _RUN = re.compile(r"\s*RUN\b", re.IGNORECASE)
+_FROM_STAGE = re.compile(r"(?:--from=|--mount=\S*\bfrom=)([^\s,]+)")
 _VARIABLE = re.compile(r"\$(?:\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}|([A-Za-z_][A-Za-z0-9_]*))")
 
 
@@ -118,6 +119,41 @@ def final_steps(text: str) -> list[str]:
         elif instruction.keyword == "RUN" and current:
             steps[current].append(instruction.value)
     return steps.get(current, [])
+
+
+def steps_on_target(text: str) -> list[Instruction]:
+    """The RUN instructions, of stages that the final one needs, which execute programs of the target platform.
+
+    A stage that names a platform runs there; one that is FROM an earlier stage runs where that one does.
+    """
+    own, needs, elsewhere = _stages_with_steps(text)
+    wanted = [next(reversed(own))] if own else []
+    found: list[str] = []
+    while wanted:
+        name = wanted.pop()
+        if name in own and name not in found:
+            found.append(name)
+            wanted += needs[name]
+    return [step for name in own if name in found and name not in elsewhere for step in own[name]]
+
+
+def _stages_with_steps(text: str) -> tuple[dict[str, list[Instruction]], dict[str, list[str]], set[str]]:
+    """For every stage its RUN instructions and what other stages it needs; and which stages name a platform."""
+    own: dict[str, list[Instruction]] = {}
+    needs: dict[str, list[str]] = {}
+    elsewhere: set[str] = set()
+    current = ""
+    for instruction in instructions(text):
+        if instruction.keyword == "FROM":
+            stage = _stage(instruction)
+            current = stage.name or str(len(own))
+            own[current], needs[current] = [], [stage.image.lower()]
+            if stage.image.lower() in elsewhere or (stage.platform and "TARGETPLATFORM" not in stage.platform):
+                elsewhere.add(current)
+        elif current:
+            needs[current] += [name.lower() for name in _FROM_STAGE.findall(instruction.value)]
+            own[current] += [instruction] if instruction.keyword == "RUN" else []
+    return own, needs, elsewhere
 
 
 def mount_targets(step: str) -> list[str]:

@@ -39,6 +39,7 @@ def examine(options: RunOptions) -> Iterator[Finding]:
     yield _program("git", needed=True)
     yield from _engines(store, options.engine)
     yield from _nodes(options, store)
+    yield from _foreign_programs(options)
     for name in ("mmdebstrap", "unshare", "setpriv", "apt-get", "gpgv"):
         yield _program(name, needed=True)
     if os.geteuid() != 0:
@@ -107,6 +108,25 @@ def _nodes(options: RunOptions, store: Store) -> Iterator[Finding]:
     if nodes:
         with ThreadPoolExecutor(_NODES_AT_ONCE) as pool:
             yield from pool.map(lambda node: _node(node, store), nodes)
+
+
+def _foreign_programs(options: RunOptions) -> Iterator[Finding]:
+    """Whether programs of the tree's other platforms run here: packages with steps of those need it, Go's do not."""
+    from pkgtool.engines import binfmt
+
+    try:
+        workspace, _ = open_workspace(options)
+    except SourceError:  # outside any tree
+        return
+    for platform in sorted({platform for package in workspace.packages.values() for platform in package.platforms}):
+        subject = f"programs for {platform}"
+        problem = binfmt.obstacle(platform)
+        found = binfmt.handler(platform)
+        if problem:
+            detail = f"{problem}; packages that run some in their build can't be built here"
+            yield Finding(subject, "optional", detail, binfmt.remedy(platform))
+        elif found and not binfmt.runs_natively(platform):
+            yield Finding(subject, "ok", f"run by {found.interpreter}")
 
 
 def _named_nodes(options: RunOptions) -> tuple[Node, ...]:

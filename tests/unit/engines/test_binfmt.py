@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from pkgtool import programs
 from pkgtool.engines import binfmt
 from pkgtool.errors import EngineError
 from pkgtool.values import Platform
@@ -29,6 +30,7 @@ def foreign(monkeypatch: pytest.MonkeyPatch) -> None:
     machine = os.uname()
     fields = (machine.sysname, machine.nodename, machine.release, machine.version, "x86_64")
     monkeypatch.setattr(os, "uname", lambda: os.uname_result(fields))
+    monkeypatch.setattr(programs, "find", lambda name: f"/usr/bin/{name}")
 
 
 @pytest.fixture
@@ -65,8 +67,7 @@ def test_nothing_is_registered(foreign: None, place: Path) -> None:
     assert error.message == (
         "programs for linux/arm64 can't run on this machine: no emulator is registered for them (a test)"
     )
-    assert error.hint is not None
-    assert "/proc/sys/fs/binfmt_misc/register" in error.hint
+    assert error.hint == f"sudo tee {place}/register </usr/lib/binfmt.d/qemu-aarch64.conf"
 
 
 def test_the_file_system_is_not_mounted(foreign: None, tmp_path: Path) -> None:
@@ -78,7 +79,17 @@ def test_the_file_system_is_not_mounted(foreign: None, tmp_path: Path) -> None:
 
 def test_a_handler_that_can_not_serve_in_a_container(foreign: None, place: Path) -> None:
     (place / "qemu-aarch64").write_text(QEMU.replace("POF", "PO"))
-    assert "is registered without the flag F" in refused(ARM64, place).message
+    error = refused(ARM64, place)
+    assert "is registered without the flag F" in error.message
+    assert error.hint is not None
+    assert error.hint.startswith(f"echo -1 | sudo tee {place}/qemu-aarch64 && sudo tee {place}/register <")
+
+
+def test_without_an_emulator_its_package_comes_first(
+    foreign: None, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(programs, "find", lambda name: None)
+    assert refused(ARM64, place).hint == "sudo apt-get install qemu-user-static, then see what pkgtool doctor says"
 
 
 def test_a_disabled_handler_does_not_count(foreign: None, place: Path) -> None:
