@@ -37,6 +37,7 @@ def free_port() -> int:
 def docker_registry(
     directory: Path,
     *,
+    host: str = "127.0.0.1",
     tls: tuple[Path, Path, Path | None] | None = None,
     htpasswd: Path | None = None,
     upstream: str = "",
@@ -47,7 +48,7 @@ def docker_registry(
         "version": 0.1,
         "log": {"level": "error"},
         "storage": {"filesystem": {"rootdirectory": str(directory / "data")}, "delete": {"enabled": True}},
-        "http": {"addr": f"127.0.0.1:{port}", "secret": "only-for-this-test"},
+        "http": {"addr": f"{host}:{port}", "secret": "only-for-this-test"},
     }
     if tls:
         certificate, key, authority = tls
@@ -66,8 +67,8 @@ def docker_registry(
     with (directory / "log").open("wb") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
     try:
-        _wait_for(port, process, directory / "log")
-        yield f"127.0.0.1:{port}"
+        _wait_for(host, port, process, directory / "log")
+        yield f"{host}:{port}"
     finally:
         process.kill()
         process.wait()
@@ -88,10 +89,10 @@ def referrers_registry() -> Iterator[str]:
         process.stdout.close()
 
 
-def _wait_for(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
+def _wait_for(host: str, port: int, process: subprocess.Popen[bytes], log: Path) -> None:
     for _ in range(400):
         assert process.poll() is None, log.read_text()
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+        with contextlib.suppress(OSError), socket.create_connection((host, port), 1):
             return
         time.sleep(0.02)
     raise AssertionError(f"no registry on port {port}: {log.read_text()}")
