@@ -5,12 +5,16 @@ from __future__ import annotations
 import os
 import socket
 from typing import Any
+from urllib.parse import urlsplit
 
+from pkgtool.engines import docker_context
+from pkgtool.engines.buildkit.tunnel import Tunnel, ssh_command
 from pkgtool.engines.interface import EngineLost
 from pkgtool.errors import EngineError
 from pkgtool.nodes import Endpoint, Trust
 
 PROBE_SECONDS = 5
+_DIAL = ("docker", "system", "dial-stdio")
 # A machine that loses its power never says goodbye: after a minute without an answer the kernel ends the connection.
 _NOTICE_SILENCE = [
     (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),
@@ -24,18 +28,50 @@ _NOTICE_SILENCE = [
 
 def open_client(where: dict[str, Any]) -> Any:
     """A client of an engine that answers. Raises what `unreachable` lists."""
-    import docker
-
     address = str(where.get("base_url", ""))
+    if address.startswith("ssh://"):
+        return _through(Tunnel(ssh_command(urlsplit(address), _DIAL)))
     if address.startswith("unix://"):
         _knock(address.removeprefix("unix://"))
+    return _client(where)
+
+
+def _client(where: dict[str, Any]) -> Any:
+    import docker
+
     given: dict[str, Any] = {**where, "version": "auto", "timeout": PROBE_SECONDS}
-    if address.startswith("ssh://"):
-        # The SDK's own ssh needs one more library and asks questions; the program is what people have set up.
-        given["use_ssh_client"] = True
-    client: Any = docker.APIClient(**given)
+    client: Any = _untrusting(docker.APIClient)(**given)
     if client.base_url.startswith(("http://", "https://")) and "localunixsocket" not in client.base_url:
         client.get_adapter(client.base_url).poolmanager.connection_pool_kw["socket_options"] = _NOTICE_SILENCE
+    return client
+
+
+def _untrusting(base: type[Any]) -> type[Any]:
+    """The SDK's client that takes no certificates from $REQUESTS_CA_BUNDLE in the place of those it was given."""
+
+    class Client(base):  # type: ignore[misc]
+        trust_env = property(lambda _self: False, lambda _self, _value: None)
+
+    return Client
+
+
+def _through(tunnel: Tunnel) -> Any:
+    """A client of the engine at the other end of a tunnel, which ends with it. The SDK's own ssh needs paramiko."""
+    try:
+        client = _client({"base_url": f"unix://{tunnel.address}"})
+    except BaseException as problem:
+        complaint = tunnel.complaint()
+        tunnel.close()
+        if complaint and isinstance(problem, unreachable()):
+            raise OSError(complaint) from problem
+        raise
+    hang_up = client.close
+
+    def close() -> None:
+        hang_up()
+        tunnel.close()
+
+    client.close = close
     return client
 
 
@@ -60,20 +96,13 @@ def from_environment() -> dict[str, Any]:
         from docker.utils import kwargs_from_env
 
         return dict(kwargs_from_env())
-    from docker.context import ContextAPI
-
-    return _of_context(ContextAPI.get_current_context()) or {"base_url": "unix:///var/run/docker.sock"}
+    return _of_context(docker_context.read(docker_context.current()))
 
 
 def from_endpoint(endpoint: Endpoint, trust: Trust) -> dict[str, Any]:
     """A docker+…:// or docker-context:// address. Raises `EngineError` for an unknown context or unusable TLS files."""
     if endpoint.scheme == "docker-context":
-        from docker.context import ContextAPI
-
-        found = _of_context(ContextAPI.get_context(endpoint.host))
-        if not found:
-            raise EngineError(f"there is no Docker context {endpoint.host!r}", hint="docker context ls")
-        return found
+        return _of_context(docker_context.read(endpoint.host))
     url = str(endpoint).removeprefix("docker+")
     return {"base_url": url, "tls": _tls(trust)} if endpoint.encrypted else {"base_url": url}
 
@@ -89,24 +118,26 @@ def lost(endpoint: Endpoint, problem: Exception) -> EngineError:
     return EngineLost(f"{endpoint} does not answer: {_innermost(problem)}")
 
 
-def _of_context(context: Any) -> dict[str, Any] | None:
-    if context and context.Host:
-        return {"base_url": context.Host, "tls": context.TLSConfig or False}
-    return None
+def _of_context(context: docker_context.DockerContext | None) -> dict[str, Any]:
+    if context is None:
+        return {"base_url": "unix:///var/run/docker.sock"}
+    if not context.host.startswith("tcp://") or not any((context.trust.ca, context.trust.certificate)):
+        return {"base_url": context.host}
+    return {"base_url": context.host, "tls": _tls(context.trust, verify=context.verify)}
 
 
-def _tls(trust: Trust) -> Any:
+def _tls(trust: Trust, *, verify: bool = True) -> Any:
     from docker.errors import TLSParameterError
     from docker.tls import TLSConfig
 
-    if not trust.ca:
+    if verify and not trust.ca:
         raise EngineError(
             "a docker+tcp:// engine needs the certificate authority that signed its certificate",
             hint="name it: 'ca: FILE' in pkgtool.yml or ?ca=FILE in --builder; ?tls=off for a network that is trusted",
         )
     pair = (trust.certificate, trust.key or trust.certificate) if trust.certificate else None
     try:
-        return TLSConfig(client_cert=pair, ca_cert=trust.ca, verify=True)
+        return TLSConfig(client_cert=pair, ca_cert=trust.ca or None, verify=verify)
     except TLSParameterError as problem:
         raise EngineError(f"the TLS files of a docker+tcp:// engine can't be used: {trust}") from problem
 
@@ -116,6 +147,7 @@ def _innermost(problem: BaseException) -> str:
     seen: BaseException = problem
     while True:
         inner = next((a for a in seen.args if isinstance(a, BaseException)), None) or getattr(seen, "reason", None)
+        inner = inner if isinstance(inner, BaseException) else seen.__cause__
         if not isinstance(inner, BaseException):
             return str(getattr(seen, "verify_message", "") or getattr(seen, "strerror", "") or seen)
         seen = inner

@@ -78,7 +78,7 @@ class Channel:
         import grpc
 
         code, said = problem.code(), problem.details() or ""
-        complaint = self._tunnel.complaint if self._tunnel else ""
+        complaint = self._tunnel.complaint() if self._tunnel else ""
         if code in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.CANCELLED):
             return EngineLost(f"{self._endpoint} went away: {complaint or said}")
         return EngineError(f"{self._endpoint} answers: {said} ({code.name.lower()})")

@@ -12,8 +12,10 @@ import shutil
 import socket
 import tempfile
 import threading
+import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from urllib.parse import SplitResult
 
 from pkgtool import process
 from pkgtool.engines.buildkit.trust import CONNECT_SECONDS
@@ -22,17 +24,14 @@ from pkgtool.nodes import Endpoint
 
 _WHY = "reach a remote builder"
 _COMPLAINT_LINES = 5
+_LAST_WORDS_SECONDS = 1.0
 _DIAL = ("buildctl", "dial-stdio")
 
 
 def command(endpoint: Endpoint) -> list[str] | None:
     """The command line that carries a connection to an endpoint; None if it needs none."""
     if endpoint.scheme == "ssh":
-        port = ["-p", str(endpoint.port)] if endpoint.port else []
-        user = ["-l", endpoint.user] if endpoint.user else []
-        # Without a terminal, a question would be a hang.
-        options = ["-T", "-o", "BatchMode=yes", "-o", f"ConnectTimeout={CONNECT_SECONDS:.0f}"]
-        return ["ssh", *options, *port, *user, "--", endpoint.host, *_dial(endpoint.path)]
+        return _ssh(endpoint.host, endpoint.port, endpoint.user, _dial(endpoint.path))
     if endpoint.scheme == "kube-pod":
         given = endpoint.options
         where = [f"--{name}={given[name]}" for name in ("kubeconfig", "context", "namespace") if given.get(name)]
@@ -46,12 +45,24 @@ def command(endpoint: Endpoint) -> list[str] | None:
     return None
 
 
+def ssh_command(address: SplitResult, remote: Sequence[str]) -> list[str]:
+    """The command line that starts a program on the host of an ssh:// address."""
+    return _ssh(address.hostname or "", address.port or 0, address.username or "", remote)
+
+
+def _ssh(host: str, port: int, user: str, remote: Sequence[str]) -> list[str]:
+    # Without a terminal, a question would be a hang.
+    options = ["-T", "-o", "BatchMode=yes", "-o", f"ConnectTimeout={CONNECT_SECONDS:.0f}"]
+    where = [*(["-p", str(port)] if port else []), *(["-l", user] if user else [])]
+    return ["ssh", *options, *where, "--", host, *remote]
+
+
 def _dial(path: str) -> list[str]:
     return ["buildctl", "--addr", f"unix://{path}", "dial-stdio"] if path.strip("/") else list(_DIAL)
 
 
 class Tunnel:
-    """A socket at `address` whose connections a program carries; `complaint` is the end of what it said."""
+    """A socket at `address` whose connections a program carries; `complaint()` is the end of what it said."""
 
     def __init__(self, argv: list[str]) -> None:
         self._argv = argv
@@ -65,8 +76,11 @@ class Tunnel:
         self._thread = threading.Thread(target=self._accept, daemon=True)
         self._thread.start()
 
-    @property
     def complaint(self) -> str:
+        """What the program said, now that the connection is broken: its last words may arrive a moment later."""
+        end = time.monotonic() + _LAST_WORDS_SECONDS
+        while not self._said and time.monotonic() < end:
+            time.sleep(0.02)
         return "; ".join(filter(None, self._said))
 
     def close(self) -> None:
