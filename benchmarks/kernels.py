@@ -47,7 +47,7 @@ def signing(scratch: Path, options: argparse.Namespace) -> int:
     ours = timed(lambda: modsign.sign_archive(unsigned, signed, identity))
     verifying = timed(lambda: verify_archive(signed, trust).require())
 
-    sign_file = SignFile(built_kernel.build(project(), scratch / "kernel"), scratch / "sign-file")
+    sign_file = SignFile(built_kernel.build(project(), scratch / "small-kernel"), scratch / "sign-file")
     paths = [scratch / "loop" / Path(name).name for name in files]
     (scratch / "loop").mkdir()
     for path, content in zip(paths, files.values(), strict=True):
