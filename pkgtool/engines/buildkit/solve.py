@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -40,7 +41,7 @@ def solve_request(build: BuildRequest, reference: str, session: str, cache: Regi
         (1, reference),
         (5, session),
         (6, "dockerfile.v0"),
-        (7, _attributes(build, session)),
+        (7, {**_attributes(build, session), **_cache_sources(build, cache)}),
         (8, _cache(build, cache)),
         (13, [exporter]),
     )
@@ -77,6 +78,14 @@ def _familiar(reference: ImageRef) -> str:
             break
     tag = f":{reference.tag}" if reference.tag and reference.tag != "latest" else ""
     return f"{name}{tag}" + (f"@{reference.digest}" if reference.digest else "")
+
+
+def _cache_sources(build: BuildRequest, cache: RegistryCache) -> dict[str, str]:
+    """Where the frontend looks for a cache: it takes no notice of the request's own list, which the solver reads."""
+    if not build.use_cache or not cache.sources:
+        return {}
+    entries = [{"Type": "registry", "Attrs": _location(build, each, cache.insecure)} for each in cache.sources]
+    return {"cache-imports": json.dumps(entries)}
 
 
 def _cache(build: BuildRequest, cache: RegistryCache) -> bytes:

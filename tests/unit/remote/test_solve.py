@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -69,6 +70,8 @@ def test_tools_bring_their_platform() -> None:
 def test_a_cache_in_a_registry_has_a_tag_a_package_and_platform() -> None:
     cache = RegistryCache(("a.example/c",), ("localhost:5000/c",), frozenset(("localhost:5000",)))
     options = asked(cache=cache).inner(8)
+    (told,) = json.loads(asked(cache=cache).mapping(7)["cache-imports"])
+    assert told == {"Type": "registry", "Attrs": {"ref": "a.example/c:getty-linux-arm64"}}
     (source,), (target,) = options.messages(5), options.messages(4)
     assert (source.text(1), source.mapping(2)) == ("registry", {"ref": "a.example/c:getty-linux-arm64"})
     assert target.mapping(2) == {
@@ -81,4 +84,6 @@ def test_a_cache_in_a_registry_has_a_tag_a_package_and_platform() -> None:
 
 def test_a_build_without_cache_does_not_use_the_registrys_either() -> None:
     cache = RegistryCache(("a.example/c",), ("a.example/c",))
-    assert not asked(replace(BUILD, use_cache=False), cache).has(8)
+    found = asked(replace(BUILD, use_cache=False), cache)
+    assert not found.has(8)
+    assert "cache-imports" not in found.mapping(7)
