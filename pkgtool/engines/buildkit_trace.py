@@ -12,7 +12,7 @@ from pkgtool.engines.buildkit.wire import Message
 
 _VERTEX, _LOG = 1, 3
 _DIGEST, _NAME, _CACHED, _COMPLETED, _ERROR = 1, 3, 4, 6, 7
-_LOG_VERTEX, _LOG_MESSAGE = 1, 4
+_LOG_VERTEX, _LOG_STREAM, _LOG_MESSAGE = 1, 3, 4
 
 
 class TraceReader:
@@ -21,7 +21,7 @@ class TraceReader:
     def __init__(self) -> None:
         self._announced: set[bytes] = set()
         self._ended: set[bytes] = set()
-        self._partial: dict[bytes, bytes] = {}
+        self._partial: dict[tuple[bytes, int], bytes] = {}
 
     def lines(self, record: bytes) -> Iterator[str]:
         """What a record adds. Raises `ValueError` if it is no such record."""
@@ -29,7 +29,8 @@ class TraceReader:
         for vertex in content.messages(_VERTEX):
             yield from self._vertex(vertex)
         for entry in content.messages(_LOG):
-            yield from self._log(entry.content(_LOG_VERTEX), entry.content(_LOG_MESSAGE))
+            source = (entry.content(_LOG_VERTEX), entry.integer(_LOG_STREAM))
+            yield from self._log(source, entry.content(_LOG_MESSAGE))
 
     def rest(self) -> Iterator[str]:
         """Lines that never got their end."""
@@ -52,8 +53,9 @@ class TraceReader:
             if vertex.has(_ERROR):
                 yield f"=> {name} failed: {vertex.text(_ERROR)}"
 
-    def _log(self, vertex: bytes, message: bytes) -> Iterator[str]:
-        *complete, rest = (self._partial.get(vertex, b"") + message).split(b"\n")
-        self._partial[vertex] = rest
+    def _log(self, source: tuple[bytes, int], message: bytes) -> Iterator[str]:
+        """Lines of one step's output or error output, whose pieces come in between each other."""
+        *complete, rest = (self._partial.get(source, b"") + message).split(b"\n")
+        self._partial[source] = rest
         for line in complete:
             yield line.decode("utf-8", "replace").rstrip("\r")
