@@ -180,3 +180,19 @@ def test_a_step_can_be_cancelled_on_a_worker(tree: Path, workers: Workers, tmp_p
     assert not report.results.good
     assert report.results.with_outcome(Outcome.FAILED) == []
     assert report.results.with_outcome(Outcome.CANCELLED)
+
+
+@pytest.mark.parametrize("where", ["here", "there"])
+def test_a_failed_step_is_named_by_its_line(where: str, workers: Workers, tmp_path: Path) -> None:
+    """buildah stops at the step that fails; BuildKit says which one it was."""
+    root = trees.make(tmp_path / "tree", leaves=1)
+    recipe = root / "pkg" / "leaf-00" / "Dockerfile"
+    recipe.write_text(
+        "ARG BASE_IMAGE\n# a comment\nFROM ${BASE_IMAGE}\nRUN true\nRUN echo why && \\\n    exit 3\nRUN true\n"
+    )
+    run = Run(root, tmp_path / "store", *nodes(workers)[: where == "there"])
+    report = run(platforms=(AMD64,), engine="auto" if where == "there" else "buildah")
+    (error,) = [report.results.by_step[step].error for step in report.results.with_outcome(Outcome.FAILED)]
+    assert error is not None
+    assert str(error.location) == "pkg/leaf-00/Dockerfile:5:1"
+    assert "why" in error.details
