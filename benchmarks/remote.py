@@ -24,8 +24,8 @@ from tests.support.remote import tree as trees
 from tests.support.remote.certificates import Authority
 from tests.support.remote.workers import Worker, worker
 
-LEAVES = 8
-TURNS = 400_000
+LEAVES = 10
+TURNS = 3_000_000
 AT_MOST = 0.65
 AMD64 = Platform("linux", "amd64")
 
@@ -50,7 +50,7 @@ def measure(place: Path, tree: Path, workers: Sequence[Worker], name: str) -> tu
             digests[step.title] = str(record.manifest.digest)
             built[record.made_by.rpartition(" on ")[2]] += 1
     spread = ", ".join(f"{count} by {node}" for node, count in built.items())
-    print(f"{name:18} {seconds:6.1f} s   {spread}")
+    print(f"{name:18} {seconds:6.1f} s   {spread}", flush=True)
     for each in workers:
         before, after = sent[each.machine.name], traffic(each)
         there, back = after[0] - before[0], after[1] - before[1]
