@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import resource
 import subprocess
+import sys
 import tempfile
 import time
 from collections import Counter
@@ -44,14 +46,25 @@ def started_programs(command: Sequence[str]) -> Counter[str]:
 
 
 def _once(command: Sequence[str]) -> Cost:
+    """Measured by a small process of its own: a child's peak of memory counts from the fork, so its parent's too."""
+    measuring = [sys.executable, "-I", "-S", __file__, *command]
+    done = subprocess.run(measuring, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, check=True)
+    seconds, processor, memory, code = json.loads(done.stdout)
+    assert code == 0, (command, code)
+    return Cost(seconds, processor, memory)
+
+
+def _measure(command: Sequence[str]) -> tuple[float, float, int, int]:
     started = time.monotonic()
-    child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     _, status, used = os.wait4(child.pid, 0)
-    seconds = time.monotonic() - started
     child.returncode = os.waitstatus_to_exitcode(status)
-    assert child.returncode == 0, (command, child.returncode)
-    return Cost(seconds, _processor(used), used.ru_maxrss * 1024)
+    return time.monotonic() - started, _processor(used), used.ru_maxrss * 1024, child.returncode
 
 
 def _processor(used: resource.struct_rusage) -> float:
     return used.ru_utime + used.ru_stime
+
+
+if __name__ == "__main__":
+    sys.stdout.write(json.dumps(_measure(sys.argv[1:])))
