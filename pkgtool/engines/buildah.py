@@ -51,10 +51,11 @@ class BuildahEngine:
         """See `Engine.build`."""
         self._require_emulator(request)
         self._join()
-        for parent in request.parents:
-            self._load(parent, cancel)
         result = f"{_RESULT}:{uuid.uuid4().hex}"
+        building = locks.hold_shared(self._directory / "building")
         try:
+            for parent in request.parents:
+                self._load(parent, cancel)
             self._buildah(
                 ["build", *self._options(request), "--tag", result, str(request.context)],
                 network=request.network,
@@ -65,8 +66,27 @@ class BuildahEngine:
         except process.ProcessFailed as failure:
             raise BuildError(f"buildah ended with status {failure.returncode}", details=failure.details) from None
         finally:
-            self._buildah(["rmi", "--force", result], accept=(0, 1, 125))
+            os.close(building)
+            self._remove_results()
         return self.info
+
+    def _remove_results(self) -> None:
+        """Remove results, also those of builds that were killed, if nobody builds; else whoever ends last does it.
+
+        Results with a layer in common share it: removed beside a build that is about to refer to that layer, it would
+        be gone ("layer not known").
+        """
+        alone = locks.try_hold(self._directory / "building")
+        if alone is None:
+            return
+        try:
+            named = ["images", "--format", "{{.Name}}:{{.Tag}}", "--filter", f"reference={_RESULT}"]
+            found = self._buildah(named, accept=(0, 1, 125)).text.split()
+            results = [name for name in found if name.startswith(f"{_RESULT}:")]
+            if results:
+                self._buildah(["rmi", "--force", *results], accept=(0, 1, 125))
+        finally:
+            os.close(alone)
 
     def _require_emulator(self, request: BuildRequest) -> None:
         """Say what is missing before anything runs: a step's own words would be "exec format error"."""
