@@ -31,7 +31,8 @@ class Built:
         with tarfile.open(archive) as outer:
             described = json.load(outer.extractfile("manifest.json"))[0]  # type: ignore[arg-type]
             self.config: dict[str, Any] = json.load(outer.extractfile(described["Config"]))  # type: ignore[arg-type]
-            for layer in described["Layers"]:
+            self.layers: list[str] = described["Layers"]
+            for layer in self.layers:
                 with tarfile.open(fileobj=outer.extractfile(layer)) as inner:
                     for member in inner:
                         content = inner.extractfile(member) if member.isreg() else None

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
 import shutil
-import tarfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -17,22 +15,16 @@ import pytest
 
 from pkgtool.cancel import Cancellation
 from pkgtool.engines.buildkit.engine import BuildKitEngine
-from pkgtool.engines.interface import BuildRequest, EngineLost, Parent
+from pkgtool.engines.interface import EngineLost, Parent
 from pkgtool.errors import BuildError, EngineError, Interrupted
 from pkgtool.nodes import Endpoint, Node, Trust
-from pkgtool.oci.canonical.config import ImageSpec
-from pkgtool.oci.canonical.image import canonicalise
-from pkgtool.oci.canonical.product import from_docker_archive
 from pkgtool.oci.store import Store
-from pkgtool.values import ImageRef, Platform
+from pkgtool.values import Platform
+from tests.support.engine_builds import AMD64, EPOCH, build, busybox_parent, request, with_shell
 from tests.support.remote.certificates import Authority
 from tests.support.remote.workers import Worker
 
 pytestmark = [pytest.mark.engine, pytest.mark.network, pytest.mark.xdist_group("buildkit")]
-
-AMD64 = Platform("linux", "amd64")
-EPOCH = 1_600_000_000
-BUSYBOX = 'FROM scratch\nCOPY --chmod=0755 busybox /bin/busybox\nRUN ["/bin/busybox", "--install", "-s", "/bin"]\n'
 
 
 @pytest.fixture
@@ -49,57 +41,9 @@ def engine(workers: tuple[Worker, Worker], store: Store) -> Iterator[BuildKitEng
     made.close()
 
 
-class Built:
-    """An image that came back: its configuration, its files, and what the build printed."""
-
-    def __init__(self, archive: Path, lines: list[str]) -> None:
-        self.archive, self.lines = archive, lines
-        with tarfile.open(archive) as outer:
-            described = json.load(outer.extractfile("manifest.json"))[0]  # type: ignore[arg-type]
-            self.config = json.load(outer.extractfile(described["Config"]))  # type: ignore[arg-type]
-            self.layers = described["Layers"]
-            self.files = {}
-            for layer in self.layers:
-                with tarfile.open(fileobj=outer.extractfile(layer)) as inner:
-                    for member in inner:
-                        content = inner.extractfile(member) if member.isreg() else None
-                        self.files[member.name] = content.read() if content else b""
-
-
-def request(place: Path, dockerfile: str, *, busybox: bool = False, **options: object) -> BuildRequest:
-    context = place / "context"
-    shutil.rmtree(context, ignore_errors=True)
-    context.mkdir()
-    (context / "Dockerfile").write_text(dockerfile)
-    (context / "content").write_text("content\n")
-    if busybox:
-        shutil.copy(shutil.which("busybox") or "/bin/busybox", context / "busybox")
-    arguments = {"SOURCE_DATE_EPOCH": str(EPOCH)}
-    return replace(
-        BuildRequest("it linux/amd64", context, "Dockerfile", AMD64, arguments, epoch=EPOCH),
-        **options,  # type: ignore[arg-type]
-    )
-
-
-def build(engine: BuildKitEngine, asked: BuildRequest, place: Path, cancel: Cancellation | None = None) -> Built:
-    lines: list[str] = []
-    archive = place / "image.tar"
-    made_by = engine.build(asked, archive, log=lines.append, cancel=cancel or Cancellation())
-    assert made_by == engine.info
-    return Built(archive, lines)
-
-
 @pytest.fixture
 def busybox(engine: BuildKitEngine, store: Store, tmp_path: Path) -> Parent:
-    """A canonical image in the store with a shell in it."""
-    built = build(engine, request(tmp_path, BUSYBOX, busybox=True), tmp_path)
-    product = from_docker_archive(built.archive, tmp_path, mounts=())
-    image = canonicalise(store.layout, product, ImageSpec(AMD64, EPOCH, "busybox"))
-    return Parent(ImageRef("test/busybox", "1-amd64", host="localhost"), image.manifest)
-
-
-def with_shell(place: Path, parent: Parent, step: str, **options: object) -> BuildRequest:
-    return request(place, f"FROM {parent.reference}\n{step}\n", parents=(parent,), **options)
+    return busybox_parent(engine, store, tmp_path)
 
 
 def test_it_says_what_it_is(engine: BuildKitEngine) -> None:
