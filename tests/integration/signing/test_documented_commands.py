@@ -74,10 +74,12 @@ def signed(repository: RegistryRepository, instance: Standin) -> RegistryReposit
 
 def write_release(directory: Path) -> None:
     content = b'{"release": "v1.2"}'
-    (directory / "release.json").write_bytes(content)
+    links = directory / "v1.2.in-toto"
+    links.mkdir()
+    (directory / "v1.2.json").write_bytes(content)
     package = claims.ReleasedPackage("linuxkit/getty", "v1", Digest.of(b"index"), {AMD64: Digest.of(b"amd64")})
     said = claims.release(claims.Release("v1.2", "https://example.org/tree", "c" * 40, (package,), Digest.of(content)))
-    (directory / "release.sigstore.json").write_bytes(KeyAttestor(signer()).attest(said.encode()).encode())
+    (directory / "v1.2.json.sigstore.json").write_bytes(KeyAttestor(signer()).attest(said.encode()).encode())
     source, image = {"source/getty": Digest.of(b"s")}, {"image/getty": Digest.of(b"i")}
     signature, inputs = {"signature/getty": Digest.of(b"g")}, {"inputs/getty": Digest.of(b"n")}
     for record in (
@@ -85,13 +87,13 @@ def write_release(directory: Path) -> None:
         Record(Step.LOCK, source, inputs),
         Record(Step.BUILD, {**source, **inputs}, image),
         Record(Step.SIGN, image, signature),
-        Record(Step.PUSH, {**image, **signature}, {"release.json": Digest.of(content)}),
+        Record(Step.PUSH, {**image, **signature}, {"v1.2.json": Digest.of(content)}),
     ):
-        write_link(record, signer(), directory)
+        write_link(record, signer(), links)
     who = Functionaries((signer().public_key,))
     expires = datetime.now(UTC) + timedelta(days=1)
-    layout = directory / "root.layout"
-    write_layout(layout, dict.fromkeys(Step, who), [signer()], release_file="release.json", expires=expires)
+    layout = links / "root.layout"
+    write_layout(layout, dict.fromkeys(Step, who), [signer()], release_file="v1.2.json", expires=expires)
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # sigstore leaves its sockets open
