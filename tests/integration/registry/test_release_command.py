@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
-import tarfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -380,8 +379,8 @@ def _others_read(path: Path, found: Release, directory: Path) -> None:
     layout = path
     if path.suffix == ".tar":
         layout = directory / "unpacked"
-        with tarfile.open(path) as archive:
-            archive.extractall(layout, filter="data")
+        layout.mkdir()
+        subprocess.run(["tar", "-xf", path, "-C", layout], check=True)
     package = found.packages[0]
     name = f"{package.repository}:{found.name}"
     skopeo = registries.require("skopeo", "skopeo")

@@ -227,11 +227,9 @@ def test_an_archive_is_verified_with_no_network_at_all(released: Published, file
 
 def test_an_archive_that_was_tampered_with(released: Published, files: Path, archive: Path, tmp_path: Path) -> None:
     """The classic signatures and the bundles of one image are taken out of it."""
-    import tarfile
-
     place = tmp_path / "v1.2"
-    with tarfile.open(archive) as tar:
-        tar.extractall(place, filter="data")
+    place.mkdir()
+    subprocess.run(["tar", "-xf", archive, "-C", place], check=True)
     index = json.loads((place / "index.json").read_text())
     app = released.digests("app")[0].replace(":", "-")
     kept = [each for each in index["manifests"] if app not in json.dumps(each.get("annotations", {}))]
