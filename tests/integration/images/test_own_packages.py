@@ -14,6 +14,7 @@ import pytest
 
 from tests.support.command_line import PROJECT, CommandLine
 from tests.support.docker_engines import DockerEngine
+from tests.support.emulation import emulator
 from tests.support.offline import no_network
 from tests.support.shared_store import image_of, shared
 
@@ -35,7 +36,7 @@ def test_after_fetch_both_platforms_build_without_a_network(built: CommandLine, 
     built.run("fetch", "--platform", PLATFORMS, *KINDS, timeout=600).ok()
     room = CommandLine(PROJECT, tmp_path / "closed" / "room" / "store")
     _copy_inputs(built.store, room.store)
-    with no_network():
+    with emulator("arm64"), no_network():
         arguments = ("--offline", "--engine", "buildah", "--platform", PLATFORMS, "--progress", "plain")
         ended = room.run("build", *arguments, *KINDS, timeout=1500, umask=0o077)
     assert ended.code == 0, ended.err

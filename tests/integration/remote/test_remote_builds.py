@@ -19,6 +19,7 @@ from pkgtool.values import Platform
 from pkgtool.workflows.build import build
 from pkgtool.workflows.options import RunOptions
 from pkgtool.workflows.planned import BuildReport
+from tests.support.emulation import emulator
 from tests.support.remote import tree as trees
 from tests.support.remote.workers import Worker
 
@@ -38,7 +39,8 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def local(tree: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """The digests that this machine's buildah makes, by step."""
     options = RunOptions(tree, platforms=(AMD64, ARM64), engine="buildah", store=tmp_path_factory.mktemp("local"))
-    return digests(build(options, [], events=lambda _: None, cancel=Cancellation()))
+    with emulator("arm64"):
+        return digests(build(options, [], events=lambda _: None, cancel=Cancellation()))
 
 
 @pytest.fixture

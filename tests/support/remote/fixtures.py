@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.support.emulation import emulator
 from tests.support.remote.certificates import Authority
 from tests.support.remote.workers import Worker, worker
 
@@ -21,6 +22,7 @@ def workers(tmp_path_factory: pytest.TempPathFactory, authority: Authority) -> I
     """A worker for linux/amd64, and one that takes itself for linux/arm64."""
     place = tmp_path_factory.mktemp("workers")
     with (
+        emulator("arm64"),  # the second one only takes itself for such a machine
         worker(place, "a", authority, ["linux/amd64"]) as first,
         worker(place, "b", authority, ["linux/arm64"]) as second,
     ):
