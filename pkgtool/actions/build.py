@@ -128,7 +128,7 @@ class BuildAction:
 
     def _lender(self, work: _Work, scratch: Path) -> Parent | None:
         """What lends this machine's certificate authorities to steps that have the network."""
-        if not work.package.network:
+        if not work.package.network or work.package.rootfs:
             return None
         return authorities.image(self._site.store.layout, scratch, work.platform, epoch=work.epoch)
 
