@@ -22,6 +22,7 @@ from pkgtool.values import Platform
 from tests.support.command_line import CommandLine
 from tests.support.docker_engines import DockerEngine
 from tests.support.engine_builds import AMD64, BUSYBOX, EPOCH, build, busybox_parent, request, with_shell
+from tests.support.processes import command_lines
 from tests.support.store_images import stored
 from tests.support.tree import TreeBuilder
 
@@ -178,8 +179,7 @@ def test_cancelling_ends_the_step_and_leaves_nothing(
 
 
 def _sleepers() -> list[str]:
-    commands = (p.read_bytes() for p in Path("/proc").glob("[0-9]*/cmdline") if p.exists())
-    return [command.decode() for command in commands if b"sleep\x007654" in command]
+    return [command.decode() for command in command_lines() if b"sleep\x007654" in command]
 
 
 def _results(server: DockerEngine | None) -> set[str]:

@@ -21,6 +21,7 @@ from pkgtool.nodes import Endpoint, Node, Trust
 from pkgtool.oci.store import Store
 from pkgtool.values import Platform
 from tests.support.engine_builds import AMD64, EPOCH, build, busybox_parent, request, with_shell
+from tests.support.processes import command_lines
 from tests.support.remote.certificates import Authority
 from tests.support.remote.workers import Worker
 
@@ -180,18 +181,7 @@ def test_cancellation_ends_the_build_and_its_steps(
         engine.build(asked, tmp_path / "image.tar", log=log, cancel=cancel)
     timer.join()
     assert time.monotonic() - before < 60
-    wait_until(lambda: "1000.25" not in commands())
-
-
-def commands() -> str:
-    """The command lines of all processes."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            found.append(path.read_bytes().replace(b"\0", b" ").decode("utf-8", "replace"))
-        except OSError:
-            continue
-    return "\n".join(found)
+    wait_until(lambda: not any(b"1000.25" in command for command in command_lines()))
 
 
 def wait_until(condition: Callable[[], object]) -> None:

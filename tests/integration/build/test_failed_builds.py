@@ -16,6 +16,7 @@ import pytest
 from pkgtool.errors import ExitCode
 from tests.support.command_line import CommandLine
 from tests.support.engine_builds import BUSYBOX
+from tests.support.processes import command_lines
 from tests.support.tree import TreeBuilder
 
 pytestmark = [pytest.mark.engine]
@@ -111,20 +112,10 @@ def test_ctrl_c_ends_the_children_and_keeps_what_is_finished(
 def processes(text: str) -> list[str]:
     """Command lines that hold `text`, of processes other than this one; those that are ending are given a moment."""
     for _ in range(100):
-        found = [command for command in _commands() if text in command]
+        found = [line for line in (line.decode("utf-8", "replace") for line in command_lines()) if text in line]
         if not found:
             return []
         time.sleep(0.05)
-    return found
-
-
-def _commands() -> list[str]:
-    found = []
-    for place in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            found.append(place.read_bytes().decode("utf-8", "replace"))
-        except OSError:
-            continue
     return found
 
 

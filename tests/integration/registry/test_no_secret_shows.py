@@ -16,6 +16,7 @@ import pytest
 
 from pkgtool.errors import ExitCode
 from tests.support.command_line import CommandLine
+from tests.support.processes import command_lines
 from tests.support.registry import server
 from tests.support.registry.built_tree import fill
 from tests.support.registry.server import Modes, State, serving
@@ -58,11 +59,7 @@ def watching(*places: Path) -> Iterator[Watch]:
 
     def look() -> None:
         while not over.wait(0.01):
-            for path in Path("/proc").glob("[0-9]*/cmdline"):
-                try:
-                    watch.arguments.add(path.read_bytes())
-                except OSError:
-                    continue
+            watch.arguments.update(command_lines())
 
     thread = threading.Thread(target=look)
     thread.start()
