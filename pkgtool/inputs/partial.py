@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import Self
 
-from pkgtool.oci.files import CHUNK, sync_directory
+from pkgtool.oci.files import CHUNK, put_in_place
 from pkgtool.values import Digest
 
 
@@ -48,13 +48,7 @@ class Partial:
 
     def move_to(self, place: Path) -> None:
         """Sync the file and give it its final place, all at once."""
-        self._file.flush()
-        os.fchmod(self._file.fileno(), 0o644)
-        os.fsync(self._file.fileno())
-        self._file.close()
-        place.parent.mkdir(parents=True, exist_ok=True)
-        self.path.replace(place)
-        sync_directory(place.parent)
+        put_in_place(self._file, self.path, place)
 
     def __enter__(self) -> Self:
         return self

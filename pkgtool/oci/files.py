@@ -47,6 +47,17 @@ def write_atomic(path: Path, content: bytes, *, mode: int = 0o644, unfinished: P
     sync_directory(path.parent)
 
 
+def put_in_place(file: IO[bytes], path: Path, place: Path) -> None:
+    """Sync and close the open file at `path`, and rename it to `place`, on the same file system."""
+    file.flush()
+    os.fchmod(file.fileno(), 0o644)
+    os.fsync(file.fileno())
+    file.close()
+    place.parent.mkdir(parents=True, exist_ok=True)
+    path.replace(place)
+    sync_directory(place.parent)
+
+
 def hash_file(path: Path) -> Digest:
     """The sha256 of a file, in constant memory."""
     with path.open("rb") as file:
@@ -75,13 +86,7 @@ class HashingWriter:
 
     def move_to(self, place: Path) -> None:
         """Sync the file and rename it to `place`."""
-        self._file.flush()
-        os.fchmod(self._file.fileno(), 0o644)
-        os.fsync(self._file.fileno())
-        self._file.close()
-        place.parent.mkdir(parents=True, exist_ok=True)
-        self.path.replace(place)
-        sync_directory(place.parent)
+        put_in_place(self._file, self.path, place)
 
     def __enter__(self) -> Self:
         return self
