@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
 from pkgtool.values import Platform
 
@@ -144,6 +144,16 @@ def parse_builder(text: str) -> Node:
         platforms, address = (), text
     endpoint, trust, jobs = parse_endpoint(address)
     return Node(str(endpoint).partition("://")[2] or LOCAL, endpoint, platforms, trust, jobs or DEFAULT_JOBS)
+
+
+def builder_text(node: Node) -> str:
+    """What `parse_builder` reads as this node."""
+    trust = {name: getattr(node.trust, attribute) for name, attribute in _TRUST_OPTIONS.items()}
+    jobs = {"jobs": str(node.jobs)} if node.jobs != DEFAULT_JOBS else {}
+    given = {**node.endpoint.options, **{name: value for name, value in trust.items() if value}, **jobs}
+    address = str(replace(node.endpoint, path=quote(node.endpoint.path)))
+    platforms = ",".join(map(str, node.platforms))
+    return f"{platforms}{'=' if platforms else ''}{address}{'?' if given else ''}{urlencode(given, safe='/:')}"
 
 
 def merge(nodes: Iterable[Node]) -> tuple[Node, ...]:

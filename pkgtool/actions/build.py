@@ -222,7 +222,7 @@ class BuildAction:
                 yield log, path
             except BuildError as failure:
                 file.write(f"{failure.message}\n")
-                raise BuildFailed(step, failure, tail, path, self._site.repeat) from failure
+                raise BuildFailed(step, failure, tail, path, self._site.repeat(step.package)) from failure
 
     def _activity(self, step: Step) -> LineSink:
         """What tells listeners how far a kernel is, from the lines of its build."""

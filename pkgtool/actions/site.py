@@ -33,8 +33,8 @@ class Site:
     rebuild: frozenset[str] = frozenset()
     sealing: Mapping[str, Sealing] = field(default_factory=dict)
     """How each signed kernel that this run makes gets its signatures."""
-    repeat: str = "pkgtool build"
-    """A command that builds with the same options, without what to build."""
+    repeat: Callable[[str], str] = lambda _: "pkgtool build"
+    """A command that builds with the same options, for a package, which it does not name itself."""
     _engine: Engine | None = None
     _guard: threading.Lock = field(default_factory=threading.Lock)
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pkgtool.config.package import Overrides
+from pkgtool.config.package import DEFAULT_BUILD_FILE, Overrides
 from pkgtool.fingerprint import TagOverrides
 from pkgtool.model import KernelSettings
-from pkgtool.nodes import Node
+from pkgtool.nodes import Node, builder_text
 from pkgtool.values import Platform
 
 if TYPE_CHECKING:
@@ -53,19 +54,40 @@ class RunOptions:
     revision: str = "HEAD"
     kernels: KernelOptions = field(default_factory=KernelOptions)
 
-    def command(self, name: str) -> str:
-        """A command line of the shell with those of these options that decide where and how something is built."""
-        words = ["pkgtool", name]
-        if self.directory != Path():
-            words += ["-C", str(self.directory)]
-        if self.store is not None:
-            words += ["--store", str(self.store)]
-        if self.engine != "auto":
-            words += ["--engine", self.engine]
-        if self.overrides.org is not None:
-            words += ["--org", self.overrides.org]
-        if self.overrides.network:
-            words += ["--network"]
-        for argument in self.overrides.build_args:
-            words += ["--build-arg", f"{argument.name}={argument.value}"]
+    def command(self, name: str, root: Path, *, asked: bool) -> str:
+        """A command line of the shell with those of these options that decide where and how something is built.
+
+        Some count for the packages that were asked for, and not for what those depend on: `asked` says which it is.
+        `root` is that of the tree.
+        """
+        words = ["pkgtool", name, *self._places(), *self._settings(), *(self._hashing(root) if asked else ())]
         return shlex.join(words)
+
+    def _places(self) -> Iterator[str]:
+        yield from ("-C", str(self.directory)) if self.directory != Path() else ()
+        yield from ("--store", str(self.store)) if self.store is not None else ()
+        yield from ("--engine", self.engine) if self.engine != "auto" else ()
+        for node in self.builders:
+            yield from ("--builder", builder_text(node))
+        for option, repositories in (("--cache-from", self.cache_from), ("--cache-to", self.cache_to)):
+            for repository in repositories:
+                yield from (option, repository)
+        yield from ("--registry", self.registry) if self.registry else ()
+        yield from () if self.pull else ("--no-pull",)
+        yield from ("--registry-optional",) if self.registry_optional else ()
+
+    def _settings(self) -> Iterator[str]:
+        given = self.overrides
+        yield from ("--org", given.org) if given.org is not None else ()
+        yield from ("--build-yml", given.build_file) if given.build_file != DEFAULT_BUILD_FILE else ()
+        yield from ("--tag", given.tag) if given.tag is not None else ()
+        if given.network is not None:
+            yield "--network" if given.network else "--nonetwork"
+        for argument in given.build_args:
+            yield from ("--build-arg", f"{argument.name}={argument.value}")
+
+    def _hashing(self, root: Path) -> Iterator[str]:
+        yield from ("--hash", self.tag.content_hash) if self.tag.content_hash else ()
+        if self.tag.hash_path is not None:
+            yield from ("--hash-path", str(root / self.tag.hash_path))
+        yield from ("--force-dirty",) if self.tag.force_dirty else ()

@@ -131,7 +131,7 @@ def carry_out(
         events=events,
         rebuild=planned.target.rebuild,
         sealing=sealing,
-        repeat=options.command("build"),
+        repeat=lambda package: options.command("build", root, asked=package in tree.names),
     )
     fetcher = make_fetcher(store, tree.workspace, offline=offline, events=events, cancel=cancel)
     with store.in_use(cancel=cancel), fetcher, contextlib.closing(site):

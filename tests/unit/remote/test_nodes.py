@@ -15,7 +15,7 @@ from pkgtool.config.settings import read_settings
 from pkgtool.engines import buildx, remote
 from pkgtool.engines.buildkit.tunnel import command
 from pkgtool.errors import EngineError
-from pkgtool.nodes import Endpoint, Node, Trust, merge, parse_builder, parse_endpoint
+from pkgtool.nodes import Endpoint, Node, Trust, builder_text, merge, parse_builder, parse_endpoint
 from pkgtool.values import Platform
 
 AMD64, ARM64 = Platform("linux", "amd64"), Platform("linux", "arm64")
@@ -36,6 +36,7 @@ AMD64, ARM64 = Platform("linux", "amd64"), Platform("linux", "arm64")
 def test_builders_on_the_command_line(text: str, name: str, platforms: tuple[Platform, ...]) -> None:
     node = parse_builder(text)
     assert (node.name, node.platforms, node.jobs) == (name, platforms, 2)
+    assert parse_builder(builder_text(node)) == node
 
 
 def test_options_of_an_address_are_its_trust_and_room() -> None:
@@ -69,9 +70,10 @@ def test_addresses_that_can_not_be(text: str, said: str) -> None:
 
 @given(st.text())
 def test_any_text_is_a_builder_or_a_value_error(text: str) -> None:
-    for candidate in (text, f"tcp://{text}", f"linux/amd64=ssh://{text}"):
+    for candidate in (text, f"tcp://{text}", f"linux/amd64=ssh://{text}", f"unix:///{text}"):
         with contextlib.suppress(ValueError):
-            parse_builder(candidate)
+            node = parse_builder(candidate)
+            assert parse_builder(builder_text(node)) == node
 
 
 def test_one_builder_for_two_platforms_is_one_node() -> None:
