@@ -12,16 +12,16 @@ NAMES = ("auto", "docker", "buildah")
 
 def connect(store: Store, wanted: str = "auto") -> Engine:
     """A usable engine. Raises `EngineError` with the command that brings one."""
-    from pkgtool.engines import buildah, docker
+    from pkgtool.engines import buildah, docker, docker_absent
 
     if wanted in ("auto", "docker"):
         engine = docker.connect(store)
         if engine is not None:
             return engine
         if wanted == "docker":
+            absence = docker_absent.explain()
             raise EngineError(
-                "no Docker engine answers",
-                hint="start one (sudo systemctl start docker), set DOCKER_HOST, or use --engine buildah",
+                f"no Docker engine answers: {absence.reason}", hint=f"{absence.remedy}; or use --engine buildah"
             )
     found = buildah.connect(store)
     if found is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,16 +63,12 @@ def _program(name: str, *, needed: bool) -> Finding:
 def _engines(store: Store, wanted: str) -> Iterator[Finding]:
     from pkgtool.engines import buildah, docker
 
-    docker_engine = _try("docker", lambda: docker.connect(store))
-    buildah_engine = _try("buildah", lambda: buildah.connect(store))
-    usable = {"docker": docker_engine, "buildah": buildah_engine}
-    chosen = wanted if wanted != "auto" else next((n for n, e in usable.items() if not isinstance(e, str | None)), "")
-    for name, engine in usable.items():
-        if isinstance(engine, str):
-            yield Finding(name, "missing" if name == chosen else "optional", engine)
-        elif engine is None:
-            absent = "no engine answers" if name == "docker" else "not installed"
-            yield Finding(name, "missing" if name == chosen else "optional", absent, programs.install_hint(name))
+    found = {"docker": _try(lambda: docker.connect(store)), "buildah": _try(lambda: buildah.connect(store))}
+    usable = [name for name, engine in found.items() if engine and not isinstance(engine, PkgtoolError)]
+    chosen = wanted if wanted != "auto" else next(iter(usable), "")
+    for name, engine in found.items():
+        if engine is None or isinstance(engine, PkgtoolError):
+            yield _unusable(name, engine, "missing" if name == chosen else "optional")
         else:
             why = _reason(name, wanted) if name == chosen else "not used: the other one is chosen"
             yield Finding(name, "ok", f"{engine.info.version}, {engine.info.detail}; {why}")
@@ -81,19 +77,29 @@ def _engines(store: Store, wanted: str) -> Iterator[Finding]:
         yield Finding("engine", "missing", "there is none to build with", programs.install_hint("buildah"))
 
 
+def _unusable(name: str, problem: PkgtoolError | None, state: str) -> Finding:
+    """An engine that was found but can't be used, or of which there is no trace."""
+    from pkgtool.engines import docker_absent
+
+    if problem:
+        return Finding(name, state, f"can't be used: {problem.message}", problem.hint or "")
+    if name == "docker":
+        absence = docker_absent.explain()
+        return Finding(name, state, absence.reason, absence.remedy)
+    return Finding(name, state, "not installed", programs.install_hint(name))
+
+
 def _reason(name: str, wanted: str) -> str:
     if wanted != "auto":
         return "used: asked for with --engine"
     return "used: it answers" if name == "docker" else "used: no Docker engine answers"
 
 
-def _try(name: str, connect: object) -> Engine | str | None:
-    assert callable(connect)
+def _try(connect: Callable[[], Engine | None]) -> Engine | PkgtoolError | None:
     try:
-        found: Engine | None = connect()
+        return connect()
     except PkgtoolError as problem:
-        return f"{name} can't be used: {problem.message}"
-    return found
+        return problem
 
 
 def _nodes(options: RunOptions, store: Store) -> Iterator[Finding]:
