@@ -1,4 +1,4 @@
-"""The command that a failed step prints builds under the same tag, with the same builders: it is read back as it was."""
+"""The command that a failed step prints builds under the same tag, with the same builders."""
 
 from __future__ import annotations
 
