@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Iterator
 from pathlib import Path
 
+from pkgtool import tag_template
 from pkgtool.config.package import Overrides
 from pkgtool.errors import UsageError
 from pkgtool.fingerprint import TagOverrides
@@ -34,7 +35,7 @@ def run_options(parsed: argparse.Namespace) -> RunOptions:
         registry_optional=given.get("registry_optional", False),
         overrides=Overrides(
             org=_org(parsed.org),
-            tag=given.get("tag"),
+            tag=_tag(given.get("tag")),
             network=given.get("network"),
             build_args=tuple(_build_args(given.get("build_arg", []), given.get("build_arg_file", []))),
             build_file=given.get("build_yml", "build.yml"),
@@ -55,6 +56,12 @@ def _org(text: str | None) -> str | None:
         except ValueError as problem:
             raise UsageError(f"--org {text!r} can't be an organisation: {problem}") from problem
     return text
+
+
+def _tag(template: str | None) -> str | None:
+    if template is not None and not tag_template.gives_a_tag(template):
+        raise UsageError(f"--tag {template!r} gives no valid tag", hint=tag_template.HINT)
+    return template
 
 
 def _hash(text: str) -> str:

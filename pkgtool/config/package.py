@@ -16,16 +16,13 @@ from pkgtool.config.yaml_reader import Source, locate
 from pkgtool.errors import ConfigError
 from pkgtool.model import BuildArg, ContextPath, DockerImages, Package, Role, Rootfs, TreeSettings
 from pkgtool.source.trees import SourceTree
-from pkgtool.values import ImageRef, Platform, check_organisation, is_repository, is_tag
+from pkgtool.values import ImageRef, Platform, check_organisation, is_repository
 
 _ARCHITECTURES = frozenset(
     "386 amd64 arm arm64 loong64 mips mips64 mips64le mipsle ppc64 ppc64le riscv64 s390x wasm".split()
 )
 _DEFAULT_ARCHES = ("amd64", "arm64", "riscv64")
 DEFAULT_BUILD_FILE = "build.yml"
-# What a tag must have room for: the hash of a dirty tree, and an architecture.
-_LONGEST_HASH = "0" * 40 + "-dirty-0000000"
-_LONGEST_SUFFIX = "-mips64le"
 _ARGUMENT_NAME = re.compile(r"[A-Za-z_%][A-Za-z0-9_%]*\Z")
 
 KeyPath = tuple[str | int, ...]
@@ -175,12 +172,9 @@ class PackageReader:
         return file.org or self._settings.org or model.DEFAULT_ORG
 
     def _tag(self, template: str) -> str:
-        template = self._overrides.tag or template or tag_template.DEFAULT
-        rendered = "" if template == tag_template.DEFAULT else tag_template.render(template, _LONGEST_HASH)
-        if rendered and ("{{" in rendered or not is_tag(rendered + _LONGEST_SUFFIX)):
-            hint = "letters, digits, . _ - and the field {{.Hash}}"
-            self._problem(f"the tag template {template!r} gives no valid tag", ("tag",), hint)
-        return template
+        if template and not tag_template.gives_a_tag(template):
+            self._problem(f"the tag template {template!r} gives no valid tag", ("tag",), tag_template.HINT)
+        return self._overrides.tag or template or tag_template.DEFAULT
 
     def _platforms(self, arches: Sequence[str] | None) -> tuple[Platform, ...]:
         platforms = []

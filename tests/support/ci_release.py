@@ -5,6 +5,7 @@
 What stands in for what: docker-registry on loopback for the staging and the public registry; the stand-in of the tests
 for sigstore, whose identity token names the workflow as GitHub's would. The steps are the workflow's own targets. They
 build in a store of their own: provenance must say that this workflow built it. All of it lies in dist/ci-release.
+Where a job of GitHub's runs on a machine of the platform, an emulator is registered here meanwhile, which needs root.
 After a first run there is a second, which must change nothing. PACKAGES and PLATFORM make it smaller.
 """
 
@@ -16,10 +17,12 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from pkgtool.values import Platform
 from tests.support import sid_tools
+from tests.support.emulation import emulator
 from tests.support.registry.registries import docker_registry
 from tests.support.sigstore_standin import standin
 
@@ -36,7 +39,7 @@ def environment(version: str, staging: str, target: str, trust_config: Path, tok
         "VERSION": version,
         "REGISTRY": staging,
         "TARGET": target,
-        "PLATFORM": os.environ.get("PLATFORM") or ",".join(PLATFORMS),
+        "PLATFORM": ",".join(platforms()),
         "TRUST_CONFIG": str(trust_config.resolve()),
         "SIGSTORE_ID_TOKEN": token,
         "ISSUER": issuer,
@@ -52,6 +55,20 @@ def environment(version: str, staging: str, target: str, trust_config: Path, tok
     }
 
 
+def platforms() -> list[str]:
+    """What the release is for."""
+    return os.environ["PLATFORM"].split(",") if os.environ.get("PLATFORM") else list(PLATFORMS)
+
+
+@contextmanager
+def emulators() -> Iterator[None]:
+    """Programs of all those platforms run."""
+    with ExitStack() as running:
+        for platform in platforms():
+            running.enter_context(emulator(Platform.parse(platform).arch))
+        yield
+
+
 def workflow(version: str) -> str:
     """The release workflow at a tag, as GitHub names it."""
     return f"{REPOSITORY}/.github/workflows/release.yml@refs/tags/{version}"
@@ -59,8 +76,9 @@ def workflow(version: str) -> str:
 
 @contextmanager
 def services(version: str) -> Iterator[dict[str, str]]:
-    """Registries and sigstore, running; what the steps find in their environment."""
+    """Registries, sigstore and emulators, running; what the steps find in their environment."""
     with (
+        emulators(),
         docker_registry(PLACE / "staging") as staging,
         docker_registry(PLACE / "public") as public,
         standin(PLACE / "sigstore") as sigstore,
