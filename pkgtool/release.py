@@ -29,7 +29,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -106,6 +106,11 @@ class Release:
             "packages": [_package_document(p) for p in sorted(self.packages, key=lambda p: p.name)],
         }
         return (json.dumps(document, indent=2, ensure_ascii=False) + "\n").encode()
+
+    def tags_named(self, named: Iterable[str]) -> frozenset[str]:
+        """The tags that `named` stands for: the release's own name means every tag that it sets."""
+        tags = frozenset(named)
+        return tags | {package.tag_in(self.name) for package in self.packages} if self.name in tags else tags
 
     def write(self, path: Path) -> None:
         """Put the file into its place at once."""

@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from pkgtool.engines.interface import Engine
 from pkgtool.events import Sink
 from pkgtool.fingerprint import Fingerprint
 from pkgtool.model import Package, Workspace
@@ -17,6 +16,7 @@ from pkgtool.values import Platform
 
 if TYPE_CHECKING:
     from pkgtool.actions.sealing import Sealing
+    from pkgtool.engines.interface import Engine
 
 
 @dataclass(slots=True)

@@ -6,15 +6,18 @@ import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from pkgtool.engines.buildkit.solve import RegistryCache
-from pkgtool.engines.interface import Engine
 from pkgtool.events import Note, Sink
 from pkgtool.model import Workspace
 from pkgtool.nodes import LOCAL, Endpoint, Node, Trust
 from pkgtool.oci.store import Store
 from pkgtool.values import Platform
 from pkgtool.workflows.options import RunOptions
+
+if TYPE_CHECKING:
+    from pkgtool.engines.buildkit.solve import RegistryCache
+    from pkgtool.engines.interface import Engine
 
 
 def chosen_nodes(options: RunOptions, workspace: Workspace) -> tuple[Node, ...]:
@@ -37,19 +40,24 @@ def connect(
     options: RunOptions, workspace: Workspace, store: Store, platform: Platform, *, events: Sink
 ) -> Callable[[], Engine]:
     """What connects to the chosen engine, or makes a pool of the chosen nodes; nothing is contacted yet."""
-    from pkgtool.engines import select
-
     nodes = chosen_nodes(options, workspace)
-    cache = RegistryCache(options.cache_from, options.cache_to, frozenset(workspace.settings.insecure_registries))
 
-    def single() -> Engine:
+    def found() -> Engine:
+        # Only a run that builds something waits for all of that.
+        from pkgtool.engines import select
+        from pkgtool.engines.buildkit.solve import RegistryCache
+
+        insecure = frozenset(workspace.settings.insecure_registries)
+        cache = RegistryCache(options.cache_from, options.cache_to, insecure)
+        if nodes:
+            return _pool(nodes, options.engine, cache, store, platform, events)
         if cache.sources or cache.targets:
             events(
                 Note("warning", "only BuildKit nodes keep a cache in a registry: --cache-from, --cache-to are ignored")
             )
         return select.connect(store, options.engine)
 
-    return (lambda: _pool(nodes, options.engine, cache, store, platform, events)) if nodes else single
+    return found
 
 
 def _pool(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from pkgtool.actions.site import Site
     from pkgtool.engines.interface import Engine
 
+_MAKES = frozenset((StepKind.FETCH, StepKind.BUILD, StepKind.ASSEMBLE))
+"""Steps of which each run may have none: then nothing of what they need is loaded."""
 _TRANSFERS = 8
 """How many packages are pulled, pushed or signed at a time, unless `--jobs` says it."""
 
@@ -101,15 +103,10 @@ def carry_out(
     if plan.is_empty:
         return BuildReport(tree, plan, run(plan, {}, jobs=1, events=events, cancel=cancel), store)
     # Only here, so that a run with nothing to do, which is the most frequent one, does not wait for it.
-    from pkgtool.actions.assemble import AssembleAction
-    from pkgtool.actions.build import BuildAction
-    from pkgtool.actions.inputs import FetchAction, InputAccess
     from pkgtool.actions.site import Site
-    from pkgtool.inputs.go_source import GoProxies
-    from pkgtool.workflows.locks import make_fetcher, read_locks
 
-    building = {step.package for step in plan.to_do() if step.kind is StepKind.BUILD}
-    locks = read_locks(tree.workspace, building)
+    makes = [step for step in plan.to_do() if step.kind in _MAKES]
+    building = {step.package for step in makes if step.kind is StepKind.BUILD}
     root, packages = Path(tree.workspace.root), [tree.package(name) for name in building]
     sealing = kernels.sealing(options, root, tree.workspace.settings, packages)
     nodes = engines.chosen_nodes(options, tree.workspace)
@@ -133,19 +130,14 @@ def carry_out(
         sealing=sealing,
         repeat=lambda package: options.command("build", root, asked=package in tree.names),
     )
-    fetcher = make_fetcher(store, tree.workspace, offline=offline, events=events, cancel=cancel)
-    with store.in_use(cancel=cancel), fetcher, contextlib.closing(site):
-        inputs = InputAccess(locks, fetcher, tree.workspace.settings, GoProxies.of(os.environ))
-        known: dict[StepKind, Action] = {
-            StepKind.FETCH: FetchAction(site, inputs, plan),
-            StepKind.BUILD: BuildAction(site, inputs),
-            StepKind.ASSEMBLE: AssembleAction(site),
-            **(actions(site) if actions else {}),
-        }
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(store.in_use(cancel=cancel))
+        known = stack.enter_context(_making(site, plan, building, offline, cancel)) if makes else {}
+        stack.enter_context(contextlib.closing(site))
         jobs = engines.job_count(options, nodes)
         results = run(
             plan,
-            known,
+            {**known, **(actions(site) if actions else {})},
             jobs=jobs,
             transfers=options.jobs or max(jobs, _TRANSFERS),
             keep_going=options.keep_going,
@@ -153,3 +145,25 @@ def carry_out(
             cancel=cancel,
         )
     return BuildReport(tree, plan, results, store, tuple(notes))
+
+
+@contextlib.contextmanager
+def _making(
+    site: Site, plan: Plan, building: Iterable[str], offline: bool, cancel: Cancellation
+) -> Iterator[Mapping[StepKind, Action]]:
+    """What fetches inputs, builds and assembles."""
+    from pkgtool.actions.assemble import AssembleAction
+    from pkgtool.actions.build import BuildAction
+    from pkgtool.actions.inputs import FetchAction, InputAccess
+    from pkgtool.inputs.go_source import GoProxies
+    from pkgtool.workflows.locks import make_fetcher, read_locks
+
+    locks = read_locks(site.workspace, building)
+    fetcher = make_fetcher(site.store, site.workspace, offline=offline, events=site.events, cancel=cancel)
+    with fetcher:
+        inputs = InputAccess(locks, fetcher, site.workspace.settings, GoProxies.of(os.environ))
+        yield {
+            StepKind.FETCH: FetchAction(site, inputs, plan),
+            StepKind.BUILD: BuildAction(site, inputs),
+            StepKind.ASSEMBLE: AssembleAction(site),
+        }

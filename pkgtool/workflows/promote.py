@@ -23,7 +23,7 @@ from pkgtool.oci.store.archive import exported, imported
 from pkgtool.oci.store.repository import StoreRepository
 from pkgtool.release import MEDIA_TYPE, Release, ReleasedPackage
 from pkgtool.workflows.options import RunOptions
-from pkgtool.workflows.registries import open_registry, release_tags, tell_replaced
+from pkgtool.workflows.registries import open_registry, tell_replaced
 from pkgtool.workflows.store import find_store
 from pkgtool.workflows.tree import open_workspace
 
@@ -93,7 +93,7 @@ def _transfer(
     release: Release, source: Place, target: Place, moving: Moving, cancel: Cancellation, *, command: str = ""
 ) -> list[Promoted]:
     moves = [move for package in release.packages for move in _moves(release, package, target(package.repository))]
-    replacing = Replacing(release_tags(release, moving.replace), command)
+    replacing = Replacing(release.tags_named(moving.replace), command)
     refuse_conflicts(moves, replacing)
 
     def bring(package: ReleasedPackage) -> Promoted:

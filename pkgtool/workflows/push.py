@@ -5,22 +5,26 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from pkgtool.actions.registry import PullAction, PushAction
-from pkgtool.actions.sign import SignAction
-from pkgtool.actions.site import Site
 from pkgtool.cancel import Cancellation
 from pkgtool.errors import SourceError, StoreError, UsageError
 from pkgtool.events import Sink
 from pkgtool.executor import Action
+from pkgtool.model import Workspace
 from pkgtool.plan import Plan, StepKind, plan_push
 from pkgtool.workflows import kernels
-from pkgtool.workflows.attestors import SigningOptions, open_attestor
 from pkgtool.workflows.guard import pull_guard
 from pkgtool.workflows.options import RunOptions
 from pkgtool.workflows.planned import BuildReport, Planned, carry_out, make_plan
 from pkgtool.workflows.registries import open_registry, published_images, require_registry
 from pkgtool.workflows.tree import Tree, target_platforms
+
+if TYPE_CHECKING:
+    from pkgtool.actions.site import Site
+    from pkgtool.signing.attestor import Attestor
+    from pkgtool.workflows.attestors import SigningOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,35 +86,43 @@ def push(
     with ExitStack() as stack:
         # Before anything is built: a key that can't be used must not be found out after an hour.
         signing = push_options.sign
-        attestor = stack.enter_context(closing(open_attestor(signing, tree.workspace))) if signing else None
+        attestor = stack.enter_context(closing(_attestor(signing, tree.workspace))) if signing else None
         registry = stack.enter_context(open_registry(name, tree.workspace, planned.store, events=events, cancel=cancel))
         if options.pull:
             found = published_images(planned.plan, registry, tree.fingerprints, optional=False, events=events)
-            planned = planned.again(published=found)
+            planned = planned.again(published=found) if found else planned
         if push_options.no_build:
             _refuse_builds(planned.plan)
         plan = plan_push(planned.plan, tree.names, tree.fingerprints, name, sign=attestor is not None)
 
         def actions(site: Site) -> Mapping[StepKind, Action]:
             replaceable = frozenset(push_options.replace)
-            guard = pull_guard(tree.workspace, registry)
+            platforms = planned.target.platforms
             found: dict[StepKind, Action] = {
-                StepKind.PULL: PullAction(site, registry, guard),
-                StepKind.PUSH: PushAction(
-                    site, registry, planned.target.platforms, replaceable, index=push_options.index
-                ),
+                StepKind.PUSH: PushAction(site, registry, platforms, replaceable, index=push_options.index)
             }
+            if any(step.kind is StepKind.PULL for step in plan.to_do()):
+                found[StepKind.PULL] = PullAction(site, registry, pull_guard(tree.workspace, registry))
             if attestor and signing:
+                from pkgtool.actions.sign import SignAction
+
                 found[StepKind.SIGN] = SignAction(
                     site,
                     registry,
                     attestor,
                     signing.annotations,
-                    alone=() if push_options.index else planned.target.platforms,
+                    alone=() if push_options.index else platforms,
                 )
             return found
 
         return carry_out(replace(planned, plan=plan), options, actions=actions, events=events, cancel=cancel)
+
+
+def _attestor(signing: SigningOptions, workspace: Workspace) -> Attestor:
+    # Only who signs waits for all of that.
+    from pkgtool.workflows.attestors import open_attestor
+
+    return open_attestor(signing, workspace)
 
 
 def refuse_dirty(tree: Tree) -> None:

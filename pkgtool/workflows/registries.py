@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
 
 from pkgtool.cancel import Cancellation
 from pkgtool.errors import RegistryError, UsageError
@@ -11,13 +12,14 @@ from pkgtool.events import Note, Sink
 from pkgtool.fingerprint import Fingerprint
 from pkgtool.model import Workspace
 from pkgtool.oci.documents import Descriptor
-from pkgtool.oci.registry.point import Pointed
 from pkgtool.oci.registry.repository import Registry
 from pkgtool.oci.registry.settings import RegistrySettings
 from pkgtool.oci.store import Store
 from pkgtool.plan import Plan, StepKind
-from pkgtool.release import Release
 from pkgtool.workflows.options import RunOptions
+
+if TYPE_CHECKING:
+    from pkgtool.oci.registry.point import Pointed
 
 _AT_ONCE = 16
 
@@ -57,12 +59,6 @@ def tell_replaced(pointed: Pointed, events: Sink) -> None:
         events(Note("warning", f"replaced what was published as {name}: was {before}, is {now}"))
 
 
-def release_tags(release: Release, named: Iterable[str]) -> frozenset[str]:
-    """The tags that `named` stands for: the release's own name means every tag that it sets."""
-    tags = frozenset(named)
-    return tags | {package.tag_in(release.name) for package in release.packages} if release.name in tags else tags
-
-
 def published_images(
     plan: Plan,
     registry: Registry,
@@ -76,6 +72,8 @@ def published_images(
     Raises `RegistryError` if it can't answer; with `optional` that is a warning, and nothing counts as there.
     """
     builds = [s for s in plan.to_do() if s.kind is StepKind.BUILD and not fingerprints[s.package].dirty]
+    if not builds:
+        return {}
 
     def ask(position: int) -> Descriptor | None:
         step = builds[position]

@@ -27,7 +27,7 @@ from pkgtool.values import Digest, Platform, is_tag
 from pkgtool.workflows.attestors import SigningOptions, open_attestor
 from pkgtool.workflows.options import RunOptions
 from pkgtool.workflows.push import refuse_dirty
-from pkgtool.workflows.registries import open_registry, release_tags, require_registry, tell_replaced
+from pkgtool.workflows.registries import open_registry, require_registry, tell_replaced
 from pkgtool.workflows.release_record import Recording, record_release, sign_release, steps_of
 from pkgtool.workflows.tree import Tree, find_root, open_store, open_tree, target_platforms
 
@@ -99,10 +99,10 @@ def release(
 
 def _replaceable(found: Release, replace: Sequence[str]) -> frozenset[str]:
     """The tags of the release that may be moved. Raises `UsageError` for one that it does not set."""
-    own = release_tags(found, (found.name,))
+    own = found.tags_named((found.name,))
     if other := [tag for tag in replace if tag not in own]:
         raise UsageError(f"--replace {other[0]} is no tag of the release {found.name}")
-    return release_tags(found, replace)
+    return found.tags_named(replace)
 
 
 def _source(tree: Tree) -> str:

@@ -73,7 +73,7 @@ class CommandLine:
     def command(self, *arguments: str) -> list[str]:
         """The argument list that starts it."""
         starter = (
-            f"import sys; sys.path.insert(0, {str(PROJECT)!r}); from pkgtool.cli.main import main; sys.exit(main())"
+            f"import sys; sys.path.insert(0, {str(PROJECT)!r}); from pkgtool.cli.main import entry; sys.exit(entry())"
         )
         return [sys.executable, "-c", starter, *self._place(arguments), *arguments]
 

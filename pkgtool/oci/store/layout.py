@@ -21,6 +21,7 @@ class Layout:
 
     def __init__(self, root: Path, *, temporary: Callable[[], Path], lock: Path) -> None:
         self.root = root
+        self._blobs = str(root / "blobs")
         self._temporary = temporary
         self._lock = lock
 
@@ -42,8 +43,10 @@ class Layout:
 
     def has(self, descriptor: Descriptor) -> bool:
         """Whether the blob is there with the size that the descriptor says (its hash is not computed)."""
+        digest = descriptor.digest
         try:
-            return self.blob_path(descriptor.digest).stat().st_size == descriptor.size
+            # Every run asks this of every blob: plain text is several times as fast as a Path.
+            return os.stat(f"{self._blobs}/{digest.algorithm}/{digest.hex}").st_size == descriptor.size
         except OSError:
             return False
 

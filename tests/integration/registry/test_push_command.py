@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -86,6 +88,30 @@ def test_what_a_push_sends_is_counted_at_the_server(packages: TreeBuilder, pkgto
         others = Counter(seen.path.split("/")[3] for seen in state.seen)
         assert all(others[name] == 1 for name in PACKAGES if name != "gamma")
         assert_published(state, pkgtool, built)
+
+
+def test_a_push_of_nothing_new_loads_what_it_needs_alone(packages: TreeBuilder, pkgtool: CommandLine) -> None:
+    """Most of its time is Python's start: what builds, signs, fetches or reads credentials stays on the disk."""
+    fill(pkgtool)
+    with serving() as state:
+        pkgtool("push", "--registry", state.address).ok()
+        state.forget()
+        # `-v` of Python itself says what is imported, as it happens.
+        command = [sys.executable, "-v", *pkgtool.command("push", "--registry", state.address)[1:]]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        assert set(state.count()) == {"HEAD"}
+    loaded = set(re.findall(r"^import '([\w.]+)'", done.stderr, re.MULTILINE))
+    assert {"pkgtool.workflows.push", "httpx2"} <= loaded
+    heavy = (
+        "pkgtool.signing",
+        "pkgtool.sbom",
+        "pkgtool.inputs",
+        "pkgtool.engines",
+        "pkgtool.policy",
+        "pkgtool.release",
+    )
+    others = ("pkgtool.actions.build", "cryptography", "docker", "tenacity", "pydantic", "rich", "sigstore", "tuf")
+    assert not {name for name in loaded for bad in (*heavy, *others) if name == bad or name.startswith(f"{bad}.")}
 
 
 def test_one_platform_then_the_other(packages: TreeBuilder, pkgtool: CommandLine, tmp_path: Path) -> None:
