@@ -89,7 +89,7 @@ class Factory:
         scratch.mkdir(parents=True)
         tars = [each if isinstance(each, bytes) else layer_of(each) for each in (*parents, *layers)]
         archive = scratch / "image.tar"
-        _save(archive, tars, config or {})
+        save(archive, tars, config=config)
         spec = ImageSpec(AMD64, epoch, title, labels or {})
         above: tuple[Descriptor, ...] = (parent.manifest,) if parent else ()
         with self.store.in_use():
@@ -112,12 +112,19 @@ class Factory:
             return archive.getmembers()
 
 
-def _save(place: Path, layers: Sequence[bytes], config: dict[str, Any]) -> None:
+def save(
+    place: Path,
+    layers: Sequence[bytes],
+    *,
+    config: dict[str, Any] | None = None,
+    diff_ids: Sequence[Digest] = (),
+) -> None:
+    """Write a `docker save` archive; `diff_ids` are given where the layers are compressed."""
     document = {
         "architecture": "amd64",
         "os": "linux",
-        "config": config,
-        "rootfs": {"type": "layers", "diff_ids": [str(Digest.of(layer)) for layer in layers]},
+        "config": config or {},
+        "rootfs": {"type": "layers", "diff_ids": [str(d) for d in diff_ids or map(Digest.of, layers)]},
     }
     names = [f"{number}/layer.tar" for number in range(len(layers))]
     manifest = [{"Config": "config.json", "RepoTags": [], "Layers": names}]

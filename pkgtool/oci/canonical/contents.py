@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import base64
 import gzip
+import hashlib
+import io
 import json
 from collections.abc import Iterable, Sequence
 from typing import IO, Any, cast
 
 from pkgtool.errors import StoreError
 from pkgtool.oci import files
+from pkgtool.oci.canonical.compression import uncompressed
 from pkgtool.oci.canonical.layer import Layer
 from pkgtool.oci.canonical.tar_reader import read_known, read_times
 from pkgtool.oci.canonical.tree import Attributes, Entry, FileSystem, KnownContent
-from pkgtool.oci.documents import LAYER_TAR
 from pkgtool.oci.store.layout import Layout
+from pkgtool.values import Digest
 
 
 def file_system(layout: Layout, layers: Sequence[Layer]) -> dict[str, Entry]:
@@ -27,17 +30,20 @@ def file_system(layout: Layout, layers: Sequence[Layer]) -> dict[str, Entry]:
 
 def layer_entries(layout: Layout, layer: Layer) -> Iterable[tuple[str, Entry]]:
     """A layer's entries, whiteouts as they stand, from the cached listing or from the layer itself."""
-    cache = layout.root / "pkgtool" / "listings" / f"{layer.diff_id.hex}.json.gz"
+    # Under both digests: whose configuration claims another content for a blob must not borrow or leave a listing.
+    name = f"{layer.diff_id.hex[:64]}-{layer.descriptor.digest.hex[:64]}.json.gz"
+    cache = layout.root / "pkgtool" / "listings" / name
     try:
         return [_load(line) for line in gzip.decompress(cache.read_bytes()).splitlines()]
     except (OSError, EOFError, ValueError, KeyError, TypeError):
         pass  # absent or unreadable: it is only a cache
     layout.verify_blob(layer.descriptor.digest)
-    try:
-        with open_layer(layout, layer) as stream:
-            entries = list(read_known(stream))
-    except (OSError, EOFError) as problem:
-        raise StoreError(f"layer {layer.descriptor.digest} can't be unpacked: {problem}") from problem
+    with _Hashed(open_layer(layout, layer), layer.diff_id.algorithm) as stream:
+        entries = list(read_known(cast("IO[bytes]", stream)))
+        if (found := stream.digest()) != layer.diff_id:
+            raise StoreError(
+                f"layer {layer.descriptor.digest} unpacks to {found}, not to {layer.diff_id} as its image says"
+            )
     lines = "\n".join(_dump(path, entry) for path, entry in entries)
     files.write_atomic(cache, gzip.compress(lines.encode(), 1, mtime=0))
     return entries
@@ -50,24 +56,41 @@ def times(layout: Layout, layers: Sequence[Layer]) -> dict[str, float]:
     """
     found: dict[str, float] = {}
     for layer in layers:
-        try:
-            with open_layer(layout, layer) as stream:
-                found.update(read_times(stream))
-        except (OSError, EOFError) as problem:
-            raise StoreError(f"layer {layer.descriptor.digest} can't be unpacked: {problem}") from problem
+        with open_layer(layout, layer) as stream:
+            found.update(read_times(stream))
     return found
 
 
 def open_layer(layout: Layout, layer: Layer) -> IO[bytes]:
-    """The uncompressed tar of a layer as a stream."""
-    from isal import igzip
-
+    """The uncompressed tar of a layer as a stream; reading raises `StoreError` where it is damaged."""
     stream = layout.open(layer.descriptor.digest)
-    if layer.descriptor.media_type == LAYER_TAR:
-        return stream
-    unpacked = igzip.GzipFile(fileobj=stream)  # type: ignore[no-untyped-call]
-    unpacked.myfileobj = stream  # type: ignore[assignment]  # so that closing it closes the file too
-    return cast("IO[bytes]", unpacked)
+    return uncompressed(stream, what=f"layer {layer.descriptor.digest}")
+
+
+class _Hashed(io.BufferedIOBase):
+    """A stream whose every byte is hashed; it can't seek, so whoever reads it passes over nothing."""
+
+    def __init__(self, stream: IO[bytes], algorithm: str) -> None:
+        self._stream = stream
+        self._digest = hashlib.new(algorithm)
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        chunk = self._stream.read(-1 if size is None else size)
+        self._digest.update(chunk)
+        return chunk
+
+    def digest(self) -> Digest:
+        """Of all that is there: what is behind the archive's end is read now."""
+        while self.read(1 << 20):
+            pass
+        return Digest(self._digest.name, self._digest.hexdigest())
+
+    def close(self) -> None:
+        self._stream.close()
+        super().close()
 
 
 def _dump(path: str, entry: Entry) -> str:

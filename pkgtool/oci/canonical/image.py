@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from pkgtool.errors import StoreError
 from pkgtool.oci.canonical.config import ImageSpec, canonical_config
 from pkgtool.oci.canonical.contents import file_system
 from pkgtool.oci.canonical.layer import Layer, write_layer
 from pkgtool.oci.canonical.mounts import settle_mount_points
 from pkgtool.oci.canonical.product import Product
 from pkgtool.oci.canonical.tree import FileSystem, difference
-from pkgtool.oci.documents import CONFIG, MANIFEST, Descriptor, Manifest
+from pkgtool.oci.documents import CONFIG, MANIFEST, Descriptor, Manifest, decode
 from pkgtool.oci.store.layout import Layout
 from pkgtool.values import Digest
 
@@ -71,7 +71,14 @@ def _parent_of(layout: Layout, product: Product, parents: Sequence[Descriptor]) 
 
 
 def layers_of(layout: Layout, manifest: Descriptor) -> list[Layer]:
-    """The layers of an image in the store, lowest first, with what they unpack to."""
+    """The layers of an image in the store, lowest first, with what they unpack to.
+
+    Raises `StoreError` if its configuration does not say that.
+    """
     document = layout.manifest(manifest)
-    diff_ids = json.loads(layout.read(document.config))["rootfs"]["diff_ids"]
-    return [Layer(d, Digest.parse(i)) for d, i in zip(document.layers, diff_ids, strict=True)]
+    config = decode(layout.read(document.config), what=f"the configuration {document.config.digest}")
+    try:
+        diff_ids = [Digest.parse(text) for text in config["rootfs"]["diff_ids"]]
+        return [Layer(d, diff_id) for d, diff_id in zip(document.layers, diff_ids, strict=True)]
+    except (KeyError, TypeError, ValueError, AttributeError) as problem:
+        raise StoreError(f"the configuration of image {manifest.digest} does not name its layers") from problem

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import io
 import json
+import shutil
 import tarfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pkgtool.errors import BuildError
+from pkgtool.oci.canonical.compression import is_compressed, uncompressed
 from pkgtool.oci.canonical.tar_reader import read_entries
 from pkgtool.oci.canonical.tree import Entry
 from pkgtool.values import Digest
 
-_GZIP = b"\x1f\x8b"
-_ZSTD = b"\x28\xb5\x2f\xfd"
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
+
+_CHUNK = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +37,7 @@ class ProductLayer:
         """What is in it; the entries' contents are read from the file later. Raises `BuildError` if it is damaged."""
         if self.unpacked is None:
             return read_entries(self.file, offset=self.offset, size=self.size)
-        _gunzip(self.file, self.offset, self.size or 0, self.unpacked)
+        _unpack(self.file, self.offset, self.size or 0, self.unpacked)
         return read_entries(self.unpacked)
 
 
@@ -109,10 +114,7 @@ def _layers(
     with archive.open("rb") as stream:
         for number, (member, diff_id) in enumerate(zip(members, diff_ids, strict=True)):
             stream.seek(member.offset_data)
-            magic = stream.read(4)
-            if magic.startswith(_ZSTD):
-                raise BuildError("the engine compresses layers with zstd", hint="switch its exporter to gzip")
-            if not magic.startswith(_GZIP):
+            if not is_compressed(stream.read(4)):
                 yield ProductLayer(diff_id, archive, member.offset_data, member.size)
             else:
                 # A parent's layers are never looked into, so they are not unpacked either.
@@ -120,17 +122,36 @@ def _layers(
                 yield ProductLayer(diff_id, archive, member.offset_data, member.size, plain)
 
 
-def _gunzip(source: Path, offset: int, size: int, target: Path) -> None:
-    from isal import isal_zlib
+def _unpack(source: Path, offset: int, size: int, target: Path) -> None:
+    part = _Part(source, offset, size)
+    with (
+        uncompressed(
+            io.BufferedReader(part, _CHUNK), what="a layer in the engine's archive", error=BuildError
+        ) as plain,
+        target.open("wb") as file,
+    ):
+        shutil.copyfileobj(plain, file, _CHUNK)
 
-    expander = isal_zlib.decompressobj(31)
-    with source.open("rb") as stream, target.open("wb") as file:
-        stream.seek(offset)
-        left = size
-        while left:
-            chunk = stream.read(min(left, 1 << 20))
-            if not chunk:
-                raise BuildError("the engine's archive ends inside a layer")
-            left -= len(chunk)
-            file.write(expander.decompress(chunk))
-        file.write(expander.flush())
+
+class _Part(io.RawIOBase):
+    """A stretch of a file as a stream. Raises `BuildError` if the file ends before it does."""
+
+    def __init__(self, file: Path, offset: int, size: int) -> None:
+        self._file = file.open("rb", buffering=0)
+        self._file.seek(offset)
+        self._left = size
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: WriteableBuffer, /) -> int:
+        with memoryview(buffer) as whole, whole[: self._left] as wanted:
+            size = self._file.readinto(wanted)
+        if not size and self._left:
+            raise BuildError("the engine's archive ends inside a layer")
+        self._left -= size
+        return size
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()

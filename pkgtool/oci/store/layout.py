@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import IO
 
 from pkgtool.errors import StoreError
 from pkgtool.oci import files, locks
@@ -61,7 +61,7 @@ class Layout:
             raise self._damaged(descriptor.digest)
         return content
 
-    def open(self, digest: Digest) -> IO[bytes]:
+    def open(self, digest: Digest) -> io.BufferedReader:
         """A blob as a stream, not verified. Raises `StoreError` if it is absent."""
         try:
             return self.blob_path(digest).open("rb")
