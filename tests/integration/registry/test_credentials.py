@@ -18,7 +18,7 @@ from pkgtool.oci.registry.repository import Registry
 from pkgtool.oci.registry.settings import RegistrySettings
 from tests.support.registry import server
 from tests.support.registry.images import put_package
-from tests.support.registry.server import Modes, serving, storage
+from tests.support.registry.server import Modes, serving, storage, upload_storage
 
 USER, PASSWORD = "builder", "pa:ss wörd-SECRET-7f3a"
 
@@ -112,6 +112,60 @@ def test_redirects_do_not_carry_the_authorization(settings: RegistrySettings, lo
             assert registry.repository("a").read_blob(blob) == b"x" * 5000
         assert len(elsewhere.seen) == 1
         assert "authorization" not in elsewhere.seen[0].headers
+
+
+@pytest.mark.parametrize(
+    "login", [Modes(basic=(USER, PASSWORD)), Modes(bearer=(USER, PASSWORD))], ids=["basic", "token"]
+)
+@pytest.mark.parametrize("chunk", [100_000, 1_000], ids=["whole", "in parts"])
+def test_an_upload_that_is_sent_elsewhere_does_not_carry_the_authorization(
+    settings: RegistrySettings, log_in: Callable[..., None], login: Modes, chunk: int
+) -> None:
+    """The URL of an upload may lead to a storage host: it is the permission, and all that this host may learn."""
+    with serving(replace(login)) as state, upload_storage(state) as elsewhere:
+        log_in(state.address, USER, PASSWORD)
+        with Registry(state.address, replace(settings, chunk=chunk)) as registry:
+            blob = registry.repository("a").write_blob(b"x" * 5000, "text/plain")
+            assert registry.repository("a").read_blob(blob) == b"x" * 5000
+        assert elsewhere.received == 5000
+        assert state.received == 0
+        assert [seen for seen in state.seen if "authorization" in seen.headers], "the registry itself was told"
+        assert not [seen for seen in elsewhere.seen if "authorization" in seen.headers]
+        assert PASSWORD not in str(elsewhere.seen)
+
+
+def test_a_storage_host_that_asks_who_we_are_is_not_told(
+    settings: RegistrySettings, log_in: Callable[..., None]
+) -> None:
+    def curious(handler: server.Handler, method: str, path: str) -> bool:
+        handler.body()
+        handler.error(401, "UNAUTHORIZED", WWW_Authenticate='Basic realm="elsewhere"')
+        return True
+
+    with serving(Modes(basic=(USER, PASSWORD))) as state, upload_storage(state) as elsewhere:
+        log_in(state.address, USER, PASSWORD)
+        elsewhere.interfere = curious
+        with Registry(state.address, settings) as registry, pytest.raises(RegistryError):
+            registry.repository("a").write_blob(b"x" * 5000, "text/plain")
+        assert elsewhere.seen
+        assert not [seen for seen in elsewhere.seen if "authorization" in seen.headers]
+
+
+def test_an_upload_follows_no_redirect(settings: RegistrySettings, log_in: Callable[..., None]) -> None:
+    """What has a body is sent to the place that was agreed upon, and to no other one that an answer names."""
+    with serving(Modes(basic=(USER, PASSWORD))) as state, serving() as elsewhere:
+        log_in(state.address, USER, PASSWORD)
+
+        def redirect(handler: server.Handler, method: str, path: str) -> bool:
+            if method == "PUT":
+                handler.body()
+                handler.answer(307, Location=f"http://{elsewhere.address}{path}")
+            return method == "PUT"
+
+        state.interfere = redirect
+        with Registry(state.address, settings) as registry, pytest.raises(RegistryError):
+            registry.repository("a").write_blob(b"x" * 5000, "text/plain")
+        assert not elsewhere.seen
 
 
 def test_a_redirect_in_circles_ends(settings: RegistrySettings) -> None:

@@ -42,6 +42,8 @@ class Modes:
     """Takes a blob in PATCHes."""
     redirect_blobs_to: str = ""
     """Answers a blob's GET with a redirect to this origin."""
+    uploads_to: str = ""
+    """Sends uploads to this origin, which the `Location` of a begun one names."""
     head_digest: bool = True
     """Names the digest in the answer to a HEAD."""
     page: int = 1000
@@ -352,7 +354,8 @@ class Handler(BaseHTTPRequestHandler):
                 return
         key = secrets.token_hex(8)
         self.state.uploads[key] = bytearray()
-        self.answer(202, Location=f"/v2/{name}/blobs/uploads/{key}?state=a%3Db", Range="0-0")
+        place = f"{self.state.modes.uploads_to}/v2/{name}/blobs/uploads/{key}?state=a%3Db"
+        self.answer(202, Location=place, Range="0-0")
 
     def where(self, name: str, key: str) -> dict[str, str]:
         size = len(self.state.uploads[key])
@@ -450,3 +453,12 @@ def storage(state: State) -> Iterator[State]:
     mirror = State(state.modes, blobs=state.blobs)
     with serving(handler=StorageHandler, state=mirror):
         yield mirror
+
+
+@contextmanager
+def upload_storage(state: State) -> Iterator[State]:
+    """A second origin that takes the blobs of `state`; what is sent to it is kept apart."""
+    other = State(Modes(), blobs=state.blobs, uploads=state.uploads)
+    with serving(state=other):
+        state.modes.uploads_to = f"http://{other.address}"
+        yield other
