@@ -9,10 +9,9 @@ from dataclasses import replace as with_changes
 from pathlib import Path
 
 from pkgtool.cancel import Cancellation
-from pkgtool.config.loader import LoadOptions, load
 from pkgtool.errors import RegistryError, SourceError, UsageError, raise_all
 from pkgtool.events import Note, Sink
-from pkgtool.fingerprint import Fingerprint, compute
+from pkgtool.fingerprint import Fingerprint
 from pkgtool.oci import files
 from pkgtool.oci.registry.describe import PublishedPackage, describe_published
 from pkgtool.oci.registry.point import Replacing, TagMove, point_tags
@@ -21,8 +20,6 @@ from pkgtool.oci.registry.transfer import in_parallel
 from pkgtool.oci.store import Store
 from pkgtool.release import Release, ReleasedPackage
 from pkgtool.source.git import commit_of, find_top
-from pkgtool.source.state import SourceState
-from pkgtool.source.trees import CommitTree
 from pkgtool.values import Digest, Platform, is_tag
 from pkgtool.workflows.attestors import SigningOptions, open_attestor
 from pkgtool.workflows.options import RunOptions
@@ -66,7 +63,7 @@ def release(
     """
     if not is_tag(name):
         raise UsageError(f"{name!r} can't be a tag", hint="letters, digits, . _ -, at most 128")
-    tree = _tree_at(options, git_tag, packages) if git_tag else open_tree(options, packages)
+    tree = _tree(options, git_tag, packages)
     refuse_dirty(tree)
     store = open_store(options, tree.workspace)
     address = require_registry(options, tree.workspace, [tree.fingerprints[n] for n in tree.names])
@@ -110,22 +107,14 @@ def _source(tree: Tree) -> str:
     return tree.workspace.settings.source_url or tree.package(tree.names[0]).source_url
 
 
-def _tree_at(options: RunOptions, revision: str, packages: Sequence[str]) -> Tree:
-    """The tree of a commit, whatever is checked out."""
+def _tree(options: RunOptions, git_tag: str, packages: Sequence[str]) -> Tree:
+    """The working tree, or that of the commit which a git tag names, whatever is checked out."""
+    if not git_tag:
+        return open_tree(options, packages)
     root = find_root(options.directory)
-    top = find_top(root)
-    if top is None:
+    if find_top(root) is None:
         raise SourceError(f"{root} is not in a git repository")
-    commit = commit_of(top, revision)
-    prefix = "" if top == root else f"{root.relative_to(top).as_posix()}/"
-    workspace = load(CommitTree(root, prefix, commit), LoadOptions(str(root), prefix, options.overrides))
-    unknown = [name for name in packages if name not in workspace.packages]
-    if unknown:
-        raise UsageError(f"there is no package {unknown[0]!r} at {revision}")
-    names = tuple(packages) or tuple(workspace.packages)
-    paths = {part.path for package in workspace.packages.values() for part in package.context}
-    sources = SourceState(root, paths, revision=commit)
-    return Tree(workspace, names, sources, compute(workspace.packages, sources.facts, names=names))
+    return open_tree(options, packages, commit=commit_of(root, git_tag))
 
 
 def _collect(options: RunOptions, tree: Tree, registry: Registry, name: str, address: str, git_tag: str) -> Release:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform as host
+import posixpath
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,7 @@ from pkgtool.model import Package, Workspace
 from pkgtool.oci.store import Store
 from pkgtool.source.git import find_top
 from pkgtool.source.state import SourceState
-from pkgtool.source.trees import WorkingTree
+from pkgtool.source.trees import CommitTree, SourceTree, WorkingTree
 from pkgtool.values import Platform
 from pkgtool.workflows import kernels
 from pkgtool.workflows.options import RunOptions
@@ -36,19 +37,22 @@ class Tree:
         return self.workspace.packages[name]
 
 
-def open_tree(options: RunOptions, arguments: Sequence[str] = (), *, everything: bool = False) -> Tree:
+def open_tree(
+    options: RunOptions, arguments: Sequence[str] = (), *, everything: bool = False, commit: str = ""
+) -> Tree:
     """Read the tree that `options.directory` lies in, and fingerprint what `arguments` name (none: all).
 
-    With `everything`, all packages are fingerprinted whatever the arguments. Raises `ConfigError`, `SourceError`,
-    or `UsageError` for an argument that is no package.
+    With `everything`, all packages are fingerprinted whatever the arguments; with `commit`, it is the tree of that
+    commit, whatever is checked out. Raises `ConfigError`, `SourceError`, or `UsageError` for an argument that is no
+    package.
     """
-    workspace, names = open_workspace(options, arguments)
+    workspace, names = open_workspace(options, arguments, commit=commit)
     chosen = set(workspace.packages) if everything else closure(workspace.packages, names)
     paths = {part.path: None for name in chosen for part in workspace.packages[name].context}
     if options.tag.hash_path is not None:
         paths[options.tag.hash_path] = None
         _check_hash_path(options.tag.hash_path, [workspace.packages[name] for name in names])
-    sources = SourceState(Path(workspace.root), paths, revision=options.revision)
+    sources = SourceState(Path(workspace.root), paths, revision=commit or options.revision)
     wanted = None if everything else names
     fingerprints = compute(workspace.packages, sources.facts, names=wanted, overrides=options.tag)
     return Tree(workspace, names, sources, fingerprints)
@@ -63,14 +67,16 @@ def _check_hash_path(path: str, packages: Sequence[Package]) -> None:
             )
 
 
-def open_workspace(options: RunOptions, arguments: Sequence[str] = ()) -> tuple[Workspace, tuple[str, ...]]:
+def open_workspace(
+    options: RunOptions, arguments: Sequence[str] = (), *, commit: str = ""
+) -> tuple[Workspace, tuple[str, ...]]:
     """Read the configuration alone: the workspace, and the names of the packages that `arguments` mean."""
     root = find_root(options.directory)
-    given = {argument: _as_directory(argument, options, root) for argument in arguments}
-    also = tuple(path for path in given.values() if path is not None)
     top = find_top(root)
     prefix = f"{root.relative_to(top).as_posix()}/" if top and top != root else ""
-    files = WorkingTree(root)
+    files = CommitTree(root, prefix, commit) if commit else WorkingTree(root)
+    given = {argument: _as_directory(argument, options, root, files) for argument in arguments}
+    also = tuple(path for path in given.values() if path is not None)
     make = kernels.maker(root, files, options)
     workspace = load(files, LoadOptions(str(root), prefix, options.overrides, also, tuple(given), make))
     return workspace, _names(workspace, given)
@@ -128,15 +134,16 @@ def target_platforms(
     return workspace.settings.platforms or tuple(sorted(everything))
 
 
-def _as_directory(argument: str, options: RunOptions, root: Path) -> str | None:
+def _as_directory(argument: str, options: RunOptions, root: Path, files: SourceTree) -> str | None:
     """The path inside the tree of an argument that is a directory with a build.yml; None if it is none."""
     path = (options.directory / argument).resolve()
-    if not (path / options.overrides.build_file).is_file():
-        return None
     if not path.is_relative_to(root):
+        if not (path / options.overrides.build_file).is_file():
+            return None
         raise UsageError(f"{argument} is outside the tree {root}", hint=f"pkgtool -C {argument} …")
     inside = path.relative_to(root).as_posix()
-    return "" if inside == "." else inside
+    inside = "" if inside == "." else inside
+    return inside if files.is_file(posixpath.join(inside, options.overrides.build_file)) else None
 
 
 def _names(workspace: Workspace, given: Mapping[str, str | None]) -> tuple[str, ...]:

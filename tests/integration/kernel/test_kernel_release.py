@@ -218,6 +218,29 @@ def test_a_kernel_goes_the_way_of_any_package(pkgtool, tree, pair, host, tmp_pat
         subprocess.run(moved, check=True, capture_output=True)
 
 
+def test_kernels_are_released_from_a_git_tag_as_from_its_checkout(pkgtool, tree, pair, host, tmp_path):
+    kernels = ("kernel-6.1", "kernel-6.1-unsigned", "kernel-build")
+    pkgtool("kernel", "build", "6.1", "--key", str(pair.key)).ok()
+    pkgtool("push", "--no-build", "--registry", host, *kernels).ok()
+    here, there = tmp_path / "here.json", tmp_path / "there.json"
+    pkgtool("release", "v1", "--registry", host, "--file", str(here), *kernels).ok()
+    tree.git("tag", "v1")
+
+    # Everything that a kernel is made from is another one now, or gone.
+    tree.write("kernel/config/base.config", "CONFIG_MODULES=y\nCONFIG_PRINTK=y\n")
+    tree.write("kernel/certs/modules.pem", openssl_key_pair(tmp_path, "later").certificate.read_bytes())
+    (tree.root / "kernel/series/6.1.yml").unlink()
+    tree.commit()
+    assert "there is no series '6.1'" in pkgtool("release", "v1", "--registry", host, "kernel-6.1").err
+
+    again = pkgtool("release", "v1", "--registry", host, "--git-tag", "v1", "--file", str(there), *kernels)
+    assert again.ok()
+    first, second = json.loads(here.read_bytes()), json.loads(there.read_bytes())
+    assert second["git"].pop("tag") == "v1"
+    assert first == second
+    assert {package["name"] for package in first["packages"]} == set(kernels)
+
+
 def test_a_certificate_that_is_not_in_the_kernel_is_noticed(tree, pkgtool, tmp_path):
     other = openssl_key_pair(tmp_path, "other")
     ended = pkgtool("kernel", "build", "6.1", "--certificate", str(other.certificate), "--key", str(other.key))

@@ -123,6 +123,13 @@ def test_a_release_comes_from_a_git_tag_whatever_is_checked_out(
     assert json.loads((tmp_path / "v1.2.json").read_text())["git"] == {"commit": commit, "tag": "v1.2"}
     assert release("--git-tag", "v9").code == ExitCode.SOURCE
 
+    packages.git("checkout", "-q", "--", "pkg/beta")
+    packages.git("rm", "-rq", "pkg/alpha")
+    packages.commit()
+    release("--git-tag", "v1.2", "pkg/alpha").ok()
+    (package,) = json.loads((tmp_path / "v1.2.json").read_text())["packages"]
+    assert (package["name"], package["index"]["digest"]) == ("alpha", before["alpha"])
+
 
 def test_nothing_is_tagged_of_a_tree_that_is_not_wholly_published(
     state: State, release, packages: TreeBuilder, pkgtool: CommandLine, tmp_path: Path
