@@ -30,8 +30,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", nargs="?", type=Path, help="export: where to write it")
     parser.add_argument("--form", choices=("oci", "docker"), default="oci", help="export: the kind of archive")
     parser.add_argument("--repair", action="store_true", help="verify: take out what is damaged")
-    parser.add_argument("--older-than", type=_seconds, default=_seconds("14d"), metavar="TIME", help="gc: 12h, 7d, 2w")
-    parser.add_argument("--max-size", type=_bytes, metavar="SIZE", help="gc: 500M, 20G")
+    parser.add_argument(
+        "--older-than",
+        type=_seconds,
+        default=_seconds("2w"),
+        metavar="TIME",
+        help="gc: what was not used for 12h, 7d, 2w (default: 2w)",
+    )
+    parser.add_argument("--max-size", type=_bytes, metavar="SIZE", help="gc: keep less than 500M, 20G, if that can be")
     parser.add_argument("--dry-run", action="store_true", help="gc: only say what would be removed")
 
 
@@ -106,7 +112,9 @@ def _gc(parsed: argparse.Namespace) -> int:
     else:
         verb = "would be removed" if parsed.dry_run else "removed"
         what = f"{found.references} references, {found.memories} results, {found.blobs} blobs, {found.inputs} inputs"
-        options.emit(f"{what} {verb}: {size(found.freed)} freed, {size(found.kept)} kept")
+        why = f"no current tag needs them, and they were not used for {_age(parsed.older_than)}"
+        why += f" or did not fit into {size(parsed.max_size)}" if parsed.max_size is not None else ""
+        options.emit(f"{what} {verb} ({why}): {size(found.freed)} freed, {size(found.kept)} kept")
     return ExitCode.OK
 
 
@@ -126,6 +134,12 @@ def _seconds(text: str) -> float:
     if not found:
         raise argparse.ArgumentTypeError(f"{text!r} is not a time such as 12h or 7d")
     return float(found.group(1)) * _TIMES[found.group(2)]
+
+
+def _age(seconds: float) -> str:
+    """A time as `--older-than` takes it, in its largest whole unit."""
+    unit = max((unit for unit, length in _TIMES.items() if seconds % length == 0), key=lambda unit: _TIMES[unit])
+    return f"{seconds / _TIMES[unit]:.0f}{unit}"
 
 
 def _bytes(text: str) -> int:

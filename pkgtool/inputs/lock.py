@@ -163,6 +163,17 @@ class Lock:
         found |= {module.module for module in self.go.modules} if self.go else set()
         return frozenset(found)
 
+    @property
+    def contents(self) -> frozenset[Digest]:
+        """What the store keeps of all inputs."""
+        debs = self.debian.debs if self.debian else ()
+        modules = self.go.modules if self.go else ()
+        found = [deb.content for deb in debs]
+        found += [file.content for file in self.files]
+        found += [git.content for git in self.git]
+        found += [part for module in modules for part in (module.mod, module.zip) if part]
+        return frozenset(content.digest for content in found)
+
 
 def newest_date(lock: Lock) -> datetime | None:
     """The newest date that the inputs bear: of the archives, the commits and inside the files."""

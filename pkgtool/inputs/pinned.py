@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 from pkgtool.errors import InputError
@@ -13,6 +14,7 @@ from pkgtool.inputs.lock import Content, Lock, LockedFile, LockedGit
 from pkgtool.inputs.mirrors import VARIABLE
 from pkgtool.model import FileInput, GitInput, Package
 from pkgtool.oci.files import write_atomic
+from pkgtool.oci.store import Store
 from pkgtool.values import Digest
 
 
@@ -26,6 +28,16 @@ def pinned_lock(package: Package, fetcher: Fetcher) -> Lock:
         files=tuple(_file(package.name, request, fetcher) for request in inputs.files),
         git=tuple(_git(package.name, request, fetcher) for request in inputs.git),
     )
+
+
+def pinned_contents(package: Package, store: Store) -> Iterator[Digest]:
+    """What the store keeps of such a package's inputs, as far as that is known without fetching."""
+    for file in package.inputs.files:
+        yield Digest("sha256", file.sha256)
+    for git in package.inputs.git:
+        known = _known(_commit_place(store, git))
+        if known is not None:
+            yield known.digest
 
 
 def _file(package: str, request: FileInput, fetcher: Fetcher) -> LockedFile:
@@ -46,13 +58,17 @@ def _file(package: str, request: FileInput, fetcher: Fetcher) -> LockedFile:
 
 def _git(package: str, request: GitInput, fetcher: Fetcher) -> LockedGit:
     """A commit's tree has no sha256 in its name: what it came to the first time is kept beside it."""
-    place = fetcher.store.private / "inputs" / "commits" / f"{request.ref}.json"
+    place = _commit_place(fetcher.store, request)
     known = _known(place)
     if known is None or not fetcher.store.input_path(known.digest).is_file():
         found = lock_git(package, request, None, fetcher)
         write_atomic(place, json.dumps({"sha256": found.content.digest.hex, "size": found.content.size}).encode())
         return LockedGit(request, found.commit, found.content)
     return LockedGit(request, request.ref, known)
+
+
+def _commit_place(store: Store, request: GitInput) -> Path:
+    return store.private / "inputs" / "commits" / f"{request.ref}.json"
 
 
 def _known(place: Path) -> Content | None:

@@ -19,10 +19,12 @@ from pkgtool.inputs.lock_diff import changes, render
 from pkgtool.inputs.lock_reader import read_lock
 from pkgtool.inputs.lock_writer import format_lock, write_lock
 from pkgtool.inputs.mirrors import VARIABLE, mirrors
+from pkgtool.inputs.pinned import pinned_contents
 from pkgtool.inputs.request import request_of, staleness
 from pkgtool.inputs.resolve import NOTHING, Resolver, Target
 from pkgtool.model import Package, Role, Workspace
 from pkgtool.oci.store import Store
+from pkgtool.values import Digest
 from pkgtool.workflows.options import RunOptions
 from pkgtool.workflows.told import told
 from pkgtool.workflows.tree import open_store, open_workspace
@@ -58,6 +60,17 @@ def read_locks(
             problems.append(_stale(package, reasons, stale))
     raise_all(problems)
     return locks
+
+
+def contents(workspace: Workspace, store: Store) -> frozenset[Digest]:
+    """What the store keeps of the inputs of all packages; stale locks count too. Raises `ConfigError` for no lock."""
+    found: set[Digest] = set()
+    for package in workspace.packages.values():
+        if package.inputs.pinned:
+            found.update(pinned_contents(package, store))
+        elif _has_lock(package) and (lock := _read(workspace, package)):
+            found |= lock.contents
+    return frozenset(found)
 
 
 def lock(

@@ -14,8 +14,9 @@ from pkgtool.oci.store.check import Finding, check
 from pkgtool.oci.store.collect import Collected, Limits, Needs, collect
 from pkgtool.plan.planner import build_key
 from pkgtool.values import ImageRef, Platform
+from pkgtool.workflows import locks
 from pkgtool.workflows.options import RunOptions
-from pkgtool.workflows.tree import Tree, build_platform, open_store, open_tree, open_workspace
+from pkgtool.workflows.tree import Tree, asked_platforms, build_platform, open_store, open_tree, open_workspace
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,14 +64,14 @@ def gc(options: RunOptions, limits: Limits, *, dry_run: bool) -> Collected:
     """Collect what no current tag of the tree needs. Outside a tree nothing counts as needed."""
     store = find_store(options)
     try:
-        needs = _needs(open_tree(options, everything=True))
+        needs = _needs(open_tree(options, everything=True), store)
     except SourceError:
         needs = Needs()
     with store.in_use(exclusive=True):
         return collect(store, needs, limits, dry_run=dry_run)
 
 
-def _needs(tree: Tree) -> Needs:
+def _needs(tree: Tree, store: Store) -> Needs:
     keys, references = set(), set()
     for name, fingerprint in tree.fingerprints.items():
         package = tree.package(name)
@@ -78,21 +79,22 @@ def _needs(tree: Tree) -> Needs:
         for platform in {*package.platforms, build_platform()}:
             keys.add(build_key(fingerprint, package, platform))
             references.add(str(fingerprint.platform_reference(platform)))
-    return Needs(frozenset(keys), frozenset(references))
+    return Needs(frozenset(keys), frozenset(references), locks.contents(tree.workspace, store))
 
 
 def export(options: RunOptions, reference: str, target: Path, *, form: str) -> Descriptor:
-    """Write a reference of the store as an archive: `oci` (all platforms) or `docker` (one platform).
+    """Write a reference of the store as an archive: `oci` or `docker`.
 
-    The file appears only when it is whole. Raises `StoreError` if the store has no such reference, `UsageError` if
-    a Docker archive is asked for and the platform is not clear.
+    A Docker archive holds one platform, an OCI archive all of them unless one is named. The file appears only when it
+    is whole. Raises `StoreError` if the store has no such reference, `UsageError` if it is not for that platform.
     """
     store = find_store(options)
     name = ImageRef.parse(_full_name(options, reference))
     root = store.layout.resolve(str(name))
     if root is None:
         raise StoreError(f"the store has no reference {reference}", hint="pkgtool store ls")
-    chosen = root if form == "oci" else _one_platform(store, root, options)
+    platform = _wanted_platform(options, form)
+    chosen = _of_platform(store, root, platform) if platform else root
     target.parent.mkdir(parents=True, exist_ok=True)
     with files.HashingWriter(target.parent) as out:
         if form == "oci":
@@ -111,10 +113,19 @@ def _full_name(options: RunOptions, reference: str) -> str:
     return str(tree.fingerprints[tree.names[0]].reference)
 
 
-def _one_platform(store: Store, root: Descriptor, options: RunOptions) -> Descriptor:
+def _wanted_platform(options: RunOptions, form: str) -> Platform | None:
+    """The platform to export; None means all there are."""
+    if form == "oci" and not options.platforms:
+        return None
+    named = asked_platforms(options) or (build_platform(),)
+    if len(named) > 1:
+        raise UsageError("an archive holds one platform or, as OCI archive, all of them", hint="--platform OS/ARCH")
+    return named[0]
+
+
+def _of_platform(store: Store, root: Descriptor, wanted: Platform) -> Descriptor:
     if not root.is_index:
         return root
-    wanted = options.platforms[0] if options.platforms else build_platform()
     manifests = store.layout.index(root).manifests
     for manifest in manifests:
         if manifest.platform == wanted:

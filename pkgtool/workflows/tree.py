@@ -120,18 +120,25 @@ def target_platforms(
 
     Raises `UsageError` for a GOOS or GOARCH that can't be.
     """
-    if options.platforms:
-        return options.platforms
-    goos, goarch = os.environ.get("GOOS", ""), os.environ.get("GOARCH", "")
-    if goos or goarch:
-        try:
-            return (Platform.parse(f"{goos or 'linux'}/{goarch or build_platform().arch}"),)
-        except ValueError as problem:
-            raise UsageError(f"GOOS and GOARCH: {problem}") from problem
+    if asked := asked_platforms(options):
+        return asked
     if not all_by_default:
         return (build_platform(),)
     everything = {platform for package in workspace.packages.values() for platform in package.platforms}
     return workspace.settings.platforms or tuple(sorted(everything))
+
+
+def asked_platforms(options: RunOptions) -> tuple[Platform, ...]:
+    """What the command line names, else GOOS and GOARCH; none if neither does. Raises as `target_platforms` does."""
+    if options.platforms:
+        return options.platforms
+    goos, goarch = os.environ.get("GOOS", ""), os.environ.get("GOARCH", "")
+    if not (goos or goarch):
+        return ()
+    try:
+        return (Platform.parse(f"{goos or 'linux'}/{goarch or build_platform().arch}"),)
+    except ValueError as problem:
+        raise UsageError(f"GOOS and GOARCH: {problem}") from problem
 
 
 def _as_directory(argument: str, options: RunOptions, root: Path, files: SourceTree) -> str | None:
