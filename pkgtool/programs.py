@@ -42,6 +42,7 @@ _ALL = (
     Program("sbverify", "sbsigntool", "checks Secure Boot signatures"),
     Program("zstd", "zstd", "unpacks kernels"),
     Program("ssh", "openssh-client", "reaches remote builders"),
+    Program("kubectl", "kubernetes-client", "reaches builders in pods"),
     Program("diffoscope", "diffoscope-minimal", "explains differences inside files"),
 )
 PROGRAMS: dict[str, Program] = {program.name: program for program in _ALL}

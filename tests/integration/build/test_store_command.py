@@ -77,7 +77,7 @@ def test_what_is_young_goes_when_it_has_to_fit(tree: TreeBuilder, filled: Comman
 def test_inputs_stay_as_long_as_a_lock_names_them(tree: TreeBuilder, pkgtool: CommandLine, tmp_path: Path) -> None:
     source = tmp_path / "input"
     source.write_bytes(LOCKED)
-    tree.package("a", f"inputs:\n  files:\n  - {{name: input, url: \"{source.as_uri()}\"}}\n")
+    tree.package("a", f'inputs:\n  files:\n  - {{name: input, url: "{source.as_uri()}"}}\n')
     tree.commit()
     pkgtool("lock").ok()
     stored = [path for path in (pkgtool.store / "pkgtool" / "inputs" / "sha256").iterdir() if path.is_file()]

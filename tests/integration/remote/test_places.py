@@ -1,6 +1,7 @@
 """Every way to reach a builder that can be had here: ssh, Docker over TLS and ssh, contexts, containers, buildx, pods.
 
-`kubectl` is a stand-in: there is no cluster here. It checks what it is asked and starts what a pod would.
+There is no cluster here. For addresses `kubectl` is a stand-in, which checks what it is asked and starts what a pod
+would; once it is the real one, and its API server is the stand-in.
 """
 
 from __future__ import annotations
@@ -20,8 +21,9 @@ from pkgtool.errors import EngineError
 from pkgtool.nodes import Node, parse_builder
 from pkgtool.oci.store import Store
 from tests.support import sid_tools
+from tests.support.command_line import PROJECT
 from tests.support.engine_builds import Built, build, request
-from tests.support.remote import buildkit_program
+from tests.support.remote import buildkit_program, cluster
 from tests.support.remote.certificates import Authority
 from tests.support.remote.hosts import DOCKER_PORT, SSHHost, docker_host, ssh_host
 from tests.support.remote.workers import Worker
@@ -225,6 +227,42 @@ def test_buildkit_in_a_pod(workers: Workers, store: Store, tmp_path: Path, progr
     }
 
 
+def test_a_cluster_as_the_page_sets_it_up(
+    workers: Workers,
+    authority: Authority,
+    store: Store,
+    tmp_path: Path,
+    programs: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The real kubectl and docs/kubernetes.yaml; the API server is a stand-in that holds to the Role in that file."""
+    (programs / "kubectl").symlink_to(sid_tools.program("kubectl", "kubernetes-client"))
+    pods = {f"buildkitd-{arch}-0": worker.socket for arch, worker in zip(("amd64", "arm64"), workers, strict=True)}
+    with cluster.serving(pods, buildkit_program.programs() / "buildctl", authority) as kubernetes:
+        monkeypatch.setenv("KUBECONFIG", str(cluster.kubeconfig(kubernetes, tmp_path / "kubeconfig")))
+        # The stand-in has no schemas to validate by.
+        run("kubectl", "apply", "--validate=false", "-f", str(PROJECT / "docs" / "kubernetes.yaml"))
+        assert run("kubectl", "--namespace=build", "get", "pods", "--output=name").split() == [
+            f"pod/buildkitd-{arch}-{number}" for arch in ("amd64", "arm64") for number in (0, 1)
+        ]
+        token = run("kubectl", "--namespace=build", "create", "token", "pkgtool", "--duration=8h").strip()
+        run("kubectl", "config", "set-credentials", "pkgtool", f"--token={token}")
+        run("kubectl", "config", "set-context", "build", "--cluster=here", "--user=pkgtool", "--namespace=build")
+        run("kubectl", "config", "use-context", "build")
+        for pod in pods:
+            place = tmp_path / pod
+            place.mkdir()
+            check(parse_builder(f"kube-pod://{pod}?namespace=build"), store, place, "buildkit")
+        assert {what for who, what in kubernetes.asked if who == token} == {
+            f"{verb} {pod}" for pod in pods for verb in ("get pods", "get pods/exec")
+        }
+        # The account can do nothing else, and what the cluster says of it is told.
+        with pytest.raises(subprocess.CalledProcessError):
+            subprocess.run(["kubectl", "get", "secrets"], check=True, capture_output=True)
+        with pytest.raises(EngineLost, match="cannot get resource"):
+            remote.connect(store, parse_builder("kube-pod://buildkitd-amd64-0?namespace=default"))
+
+
 def test_what_kubectl_says_is_told(programs: Path, store: Store) -> None:
     (programs / "kubectl").write_text(
         '#!/bin/sh\necho "Error from server (NotFound): pods \\"none\\" not found" >&2\nexit 1\n'
@@ -237,7 +275,7 @@ def test_what_kubectl_says_is_told(programs: Path, store: Store) -> None:
 def test_a_missing_program_is_named(store: Store, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("pkgtool.programs._SYSTEM_DIRECTORIES", ())
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(EngineError, match="kubectl"):
+    with pytest.raises(EngineError, match="kubectl is not installed"):
         remote.connect(store, parse_builder("kube-pod://any"))
 
 
