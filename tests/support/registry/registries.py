@@ -136,11 +136,3 @@ def authority(directory: Path) -> Authority:
 def _openssl(arguments: str) -> None:
     command = [require("openssl", "openssl"), *arguments.split()]
     subprocess.run(command, check=True, capture_output=True, env={**os.environ, "LC_ALL": "C"})
-
-
-def htpasswd(path: Path, user: str, password: str) -> Path:
-    """A password file as docker-registry reads it (bcrypt)."""
-    command = [require("htpasswd", "apache2-utils"), "-niBC", "4", user]
-    output = subprocess.run(command, input=password.encode(), check=True, capture_output=True).stdout
-    path.write_bytes(output)
-    return path
