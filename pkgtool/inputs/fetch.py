@@ -19,7 +19,7 @@ from pkgtool.events import Note, Sink, ignore
 from pkgtool.inputs.artifact import Artifact
 from pkgtool.inputs.lock import Content
 from pkgtool.inputs.mirrors import Mirrors
-from pkgtool.inputs.missed import Missed, problems
+from pkgtool.inputs.missed import Missed, problems, shortened
 from pkgtool.inputs.partial import Partial
 from pkgtool.inputs.places import Failure, Places
 from pkgtool.inputs.progress import Progress
@@ -190,6 +190,6 @@ def _refuse_offline(missing: Sequence[Artifact]) -> None:
     packages = sorted({artifact.package for artifact in missing})
     raise InputError(
         f"offline, and {len(missing)} input{'s are' if len(missing) > 1 else ' is'} not in the store",
-        details=[f"{artifact.label} ({artifact.digest.short})" for artifact in missing],
+        details=shortened([f"{artifact.label} ({artifact.digest.short})" for artifact in missing]),
         hint=f"with network: pkgtool fetch {' '.join(packages)}",
     )

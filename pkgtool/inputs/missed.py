@@ -41,6 +41,12 @@ def problems(results: Iterable[PkgtoolError | Missed]) -> Iterator[PkgtoolError]
         yield _cut_off(cut_off)
 
 
+def shortened(labels: Sequence[str]) -> list[str]:
+    """Enough of a list to know what it is about, and how many there are besides."""
+    more = [f"and {len(labels) - _LISTED} more"] if len(labels) > _LISTED else []
+    return [*labels[:_LISTED], *more]
+
+
 def _nowhere(artifact: Artifact, failures: Sequence[Failure]) -> InputError:
     count = len(failures)
     places = f"any of {count} places" if count > 1 else "its only place" if count else "anywhere: it has no URL"
@@ -59,11 +65,10 @@ def _nowhere(artifact: Artifact, failures: Sequence[Failure]) -> InputError:
 def _cut_off(missed: Sequence[Missed]) -> InputError:
     reasons = {failure.host: failure.reason for each in missed for failure in each.failures}
     labels = [each.artifact.label for each in missed]
-    more = [f"and {len(labels) - _LISTED} more"] if len(labels) > _LISTED else []
     packages = sorted({each.artifact.package for each in missed})
     return InputError(
         f"{len(missed)} inputs could not be fetched: {' and '.join(sorted(reasons))} can't be reached",
-        details=[*(f"{host}: {reason}" for host, reason in sorted(reasons.items())), *labels[:_LISTED], *more],
+        details=[*(f"{host}: {reason}" for host, reason in sorted(reasons.items())), *shortened(labels)],
         hint=f"is there a network? HTTPS_PROXY names a proxy, 'mirrors:' in pkgtool.yml places that can be reached; "
         f"then: pkgtool fetch {' '.join(packages)}",
     )

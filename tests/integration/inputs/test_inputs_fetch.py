@@ -328,12 +328,16 @@ def test_mirrors_replace_the_original(store: Store, served: Artifact, server: Fa
     assert_stored(store, wanted)
 
 
-def test_offline_asks_nobody_and_lists_everything(store: Store, served: Artifact, server: FaultyServer) -> None:
+def test_offline_asks_nobody_and_lists_what_is_missing(store: Store, served: Artifact, server: FaultyServer) -> None:
     other = artifact(f"{server.url}/other", body=b"other", name="other")
     error = failure(store, served, other, offline=True)
     assert error.message == "offline, and 2 inputs are not in the store"
     assert error.details == (f"thing 1.0 ({served.digest.short})", f"other 1.0 ({other.digest.short})")
     assert error.hint == "with network: pkgtool fetch pkg/x"
+    many = [artifact(f"{server.url}/{n}", body=bytes([n]), name=f"n{n}") for n in range(15)]
+    error = failure(store, *many, offline=True)
+    assert error.message == "offline, and 15 inputs are not in the store"
+    assert (len(error.details), error.details[-1]) == (11, "and 5 more")
     assert not server.requests
 
 
