@@ -28,7 +28,7 @@ from pkgtool.workflows.options import RunOptions
 from pkgtool.workflows.planned import BuildReport, make_plan
 from pkgtool.workflows.tree import build_platform
 
-GETTY, SSHD, VSUDD = "getty", "sshd", "vsudd"
+GETTY, SSHD, VSUDD, FORWARDER = "getty", "sshd", "vsudd", "vpnkit-forwarder"
 MODULE = "tg3"
 
 
@@ -56,7 +56,7 @@ def prove(options: RunOptions, name: str, how: BootOptions, *, events: Sink, can
 
     Raises `BootFailed` for the first that does not come out, `ToolMissing` without QEMU or busybox.
     """
-    with _ready(options, name, (GETTY, SSHD, VSUDD), how, events, cancel) as (bench, directory, nodes):
+    with _ready(options, name, (GETTY, SSHD, VSUDD, FORWARDER), how, events, cancel) as (bench, directory, nodes):
         release = facts.read_facts(directory).release
         files = read_files(directory / seal.ARCHIVE)
         trials: list[Callable[[], Proof]] = [
@@ -66,9 +66,11 @@ def prove(options: RunOptions, name: str, how: BootOptions, *, events: Sink, can
         ]
         left_out = []
         if proofs.has_vsock_loopback(release):
-            trials.append(lambda: bench.forwarding(nodes(SSHD), nodes(VSUDD)))
+            trials.append(lambda: bench.forwarding(nodes(SSHD), nodes(VSUDD), nodes(FORWARDER)))
         else:
-            left_out.append("vsudd over vsock: this kernel has no vsock loopback, and needs a host's side")
+            left_out.append(
+                "vsudd and vpnkit-forwarder over vsock: this kernel has no vsock loopback, and needs a host's side"
+            )
         found = []
         for trial in trials:
             cancel.check()

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pkgtool import process
-from pkgtool.kernel.boot import cpio, module_trial
+from pkgtool.kernel.boot import cpio, module_trial, vsock_trial
 from pkgtool.kernel.boot.cpio import Node
 from pkgtool.kernel.boot.guest import BootFailed
 from pkgtool.kernel.boot.machine import Machine
@@ -20,26 +20,7 @@ from pkgtool.kernel.boot.scenarios import Workload, console_says, login_prompt, 
 
 GETTY_COMMAND = "/usr/bin/rungetty.sh"
 SSHD_COMMAND = "/usr/bin/ssh.sh"
-_VSOCK_PORT = 1024
-_GREETING = "hello through vsock"
 _FIRST_WITH_LOOPBACK = (5, 6)
-
-# perl, because every Debian system has it. AF_VSOCK is 40 on Linux; struct sockaddr_vm: linux/vm_sockets.h.
-_VSOCK_SCRIPT = f"""
-perl -MSocket -e '
-    socket(my $server, AF_UNIX, SOCK_STREAM, 0) or die "socket: $!";
-    bind($server, pack_sockaddr_un("/run/service.sock")) && listen($server, 1) or die "listen: $!";
-    accept(my $client, $server); sysread($client, my $said, 100); syswrite($client, uc $said);
-' &
-$b sleep 1
-/vsudd -inport {_VSOCK_PORT}:unix:/run/service.sock &
-$b sleep 2
-perl -e '
-    socket(my $s, 40, 1, 0) or die "socket: $!";
-    connect($s, pack("S S L L x4", 40, 0, {_VSOCK_PORT}, 1)) or die "connect: $!";
-    syswrite($s, "{_GREETING}"); sysread($s, my $answer, 100); print "vsock answered: $answer\\n";
-'
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,15 +65,15 @@ class Bench:
             raise BootFailed(f"ssh reached another kernel than {release}", details=[shown.said])
         return Proof("ssh reaches sshd", shown.seconds, (shown.said,))
 
-    def forwarding(self, system: Sequence[Node], vsudd: Sequence[Node]) -> Proof:
-        """The vsudd package forwards a vsock connection (the guest's own loopback) to a service's Unix socket.
+    def forwarding(self, system: Sequence[Node], vsudd: Sequence[Node], forwarder: Sequence[Node]) -> Proof:
+        """The packages vsudd and vpnkit-forwarder forward vsock connections to a service's Unix socket.
 
-        `system` is a root file system with perl, which plays the service and its client.
+        Over the guest's own loopback; `system` is a root file system with perl, which plays the service and its client.
         """
-        workload = Workload((*system, *vsudd), _VSOCK_SCRIPT, self.tools)
-        expected = f"^vsock answered: {_GREETING.upper()}$"
-        shown = console_says(self.machine, workload, [expected], seconds=self.seconds)
-        return Proof("vsudd forwards over vsock", shown.seconds, (shown.said,))
+        script = vsock_trial.VSUDD + vsock_trial.FORWARDER
+        workload = Workload((*system, *vsudd, *forwarder), script, self.tools)
+        shown = console_says(self.machine, workload, vsock_trial.ANSWERS, seconds=self.seconds)
+        return Proof("vsudd and vpnkit-forwarder forward over vsock", shown.seconds, tuple(shown.said.splitlines()))
 
     def modules(self, files: Mapping[str, bytes], name: str) -> Proof:
         """The signed module loads, and every forgery of it is refused. Raises `BootFailed`."""

@@ -114,8 +114,10 @@ def test_the_sshd_package_is_reached_through_the_guest_s_network_card(proven, ca
     assert "6.1.192-linuxkit" in show(capsys, proven["ssh reaches sshd"])
 
 
-def test_the_vsudd_package_forwards_over_vsock(proven, capsys):
-    assert "HELLO THROUGH VSOCK" in show(capsys, proven["vsudd forwards over vsock"])
+def test_the_forwarding_packages_forward_over_vsock(proven, capsys):
+    said = show(capsys, proven["vsudd and vpnkit-forwarder forward over vsock"])
+    assert "vsudd answered: HELLO THROUGH VSOCK" in said
+    assert "vpnkit-forwarder answered: HELLO THROUGH VSOCK" in said
 
 
 def test_a_kernel_signed_for_secure_boot_still_boots(tmp_path, built, tools):
