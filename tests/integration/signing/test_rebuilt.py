@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import io
+import json
 import tarfile
 from pathlib import Path
 
@@ -10,6 +12,7 @@ import pytest
 
 from pkgtool.oci.documents import Descriptor, Index, Manifest
 from pkgtool.oci.registry.repository import Registry
+from pkgtool.values import Digest
 from tests.integration.signing.conftest import Cosign
 from tests.support.published import Published, Workshop
 
@@ -104,8 +107,12 @@ def exchange(place: Published) -> None:
             content = repository.get_manifest(entry.digest)
             assert content
             manifest = Manifest.parse(content[1], what="it")
-            layer = repository.write_blob(trojan(), manifest.layers[-1].media_type)
-            changed = Manifest(manifest.config, (*manifest.layers[:-1], layer))
+            packed = trojan()
+            layer = repository.write_blob(packed, manifest.layers[-1].media_type)
+            config = json.loads(repository.read_blob(manifest.config))
+            config["rootfs"]["diff_ids"][-1] = str(Digest.of(gzip.decompress(packed)))
+            told = repository.write_blob(json.dumps(config).encode(), manifest.config.media_type)
+            changed = Manifest(told, (*manifest.layers[:-1], layer))
             pushed = repository.put_manifest(changed.encode(), changed.media_type)
             entries.append(Descriptor(pushed.media_type, pushed.digest, pushed.size, platform=entry.platform))
         index = Index(tuple(entries))
