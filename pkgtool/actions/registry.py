@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from pkgtool.actions.site import Site
 from pkgtool.cancel import Cancellation
@@ -25,11 +26,24 @@ from pkgtool.plan.planner import build_key
 from pkgtool.plan.steps import Step
 from pkgtool.values import Digest, Platform
 
+if TYPE_CHECKING:
+    from pkgtool.signing.verify.evidence import Evidence
+
 _OUTCOMES = {
     publishing.Outcome.UNCHANGED: Outcome.UNCHANGED,
     publishing.Outcome.REPLACED: Outcome.REPLACED,
 }
-Guard = Callable[[Repository, Fingerprint, Platform], Descriptor | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """A manifest that the tree's policy accepts, and the claims about it and its index that it was accepted for."""
+
+    manifest: Descriptor
+    claims: tuple[Evidence, ...] = ()
+
+
+Guard = Callable[[Repository, Fingerprint, Platform], Accepted | None]
 """Verifies what is published under a package's tag for a platform before it is used: the manifest that it accepted.
 
 None if there is nothing. Raises `VerificationError` for what must not be used.
@@ -50,7 +64,8 @@ class PullAction:
         fingerprint = self._site.fingerprints[step.package]
         source = self._registry.repository(fingerprint.reference.repository)
         target = StoreRepository(self._site.store.layout, str(fingerprint.reference.name))
-        found = self._published(source, fingerprint, step.platform)
+        accepted = self._published(source, fingerprint, step.platform)
+        found = accepted.manifest
         options = CopyOptions(step=step.id, sink=self._site.events)
         copied = copy(source, target, found.digest, options=options)
         cancel.check()
@@ -59,21 +74,27 @@ class PullAction:
         _check_platform(self._site, manifest.config, step.platform, source.name)
         seconds = time.monotonic() - started
         record = MemoRecord(descriptor, manifest.blobs, f"pulled from {source.name}", seconds)
+        if accepted.claims:
+            # Only who has a policy needs to read statements.
+            from pkgtool.actions import taken
+
+            taken.keep(self._site.store, self._site.package(step.package).repository, accepted.claims)
         self._site.store.remember(step.key, record)
         return StepResult(Outcome.PULLED, record, seconds, sent=copied.sent)
 
-    def _published(self, source: Repository, fingerprint: Fingerprint, platform: Platform) -> Descriptor:
-        """The manifest to take."""
+    def _published(self, source: Repository, fingerprint: Fingerprint, platform: Platform) -> Accepted:
+        """The manifest to take, and what is known of it."""
         if self._guard:
-            found = self._guard(source, fingerprint, platform)
+            accepted = self._guard(source, fingerprint, platform)
         else:
             found = source.resolve(fingerprint.platform_reference(platform).tag)
-        if found is None:
+            accepted = Accepted(found) if found else None
+        if accepted is None:
             raise RegistryError(
                 f"{source.name} has no {fingerprint.reference.tag} for {platform} any more",
                 hint="run it again to build it",
             )
-        return found
+        return accepted
 
 
 def _check_platform(site: Site, config: Descriptor, platform: Platform, where: str) -> None:

@@ -14,6 +14,7 @@ from pkgtool.actions.inputs import InputAccess
 from pkgtool.actions.site import Site
 from pkgtool.engines.interface import Parent
 from pkgtool.fingerprint import Fingerprint
+from pkgtool.fingerprint.compute import IMAGE_FORMAT
 from pkgtool.inputs.artifact import shown_url
 from pkgtool.inputs.debian.places import deb_artifact
 from pkgtool.inputs.lock import Deb, DebianLock, Lock
@@ -29,8 +30,16 @@ from pkgtool.sbom.files import files_in_store
 from pkgtool.sbom.inventory import take_inventory
 from pkgtool.sbom.known import KnownPackage
 from pkgtool.sbom.model import Inventory
-from pkgtool.signing.statements.facts import BuildFacts, Material, ParentImage, Source, builder_from_environment
+from pkgtool.signing.statements.facts import (
+    BuildFacts,
+    Material,
+    ParentImage,
+    Source,
+    SourcePart,
+    builder_from_environment,
+)
 from pkgtool.signing.statements.provenance import provenance
+from pkgtool.source.entries import DIRECTORY
 from pkgtool.source.state import SourceState
 from pkgtool.values import Platform
 
@@ -75,6 +84,7 @@ class Witness:
         lock = self._inputs.lock(package) if package.inputs else Lock()
         return BuildFacts(
             package=package.repository,
+            name=package.name,
             tag=fingerprint.reference.tag,
             platform=platform,
             fingerprint=fingerprint.digest,
@@ -86,6 +96,8 @@ class Witness:
             source_date_epoch=self._inputs.epoch(package),
             builder=builder_from_environment(os.environ),
             arguments=fingerprint.build_args,
+            settings=fingerprint.settings,
+            image_format=IMAGE_FORMAT,
             materials=tuple(materials(package, lock, self._site.workspace, platform)),
             parents=tuple(self._parents(parents, platform)),
             started=run.started,
@@ -95,10 +107,16 @@ class Witness:
 
     def _parents(self, parents: Iterable[tuple[Dependency, Parent]], platform: Platform) -> Iterator[ParentImage]:
         for dependency, parent in parents:
-            reference = str(self._site.fingerprints[dependency.name].reference)
-            tool = dependency.role is Role.TOOL
-            where = self._site.build_platform if tool else platform
-            yield ParentImage(reference, parent.manifest.digest, "tool" if tool else "package", where)
+            other = self._site.fingerprints[dependency.name]
+            where = self._site.build_platform if dependency.role is Role.TOOL else platform
+            yield ParentImage(
+                str(other.reference),
+                parent.manifest.digest,
+                dependency.role.value,
+                where,
+                dependency.name,
+                other.content_hash,
+            )
 
     def _known(self, package: Package, platform: Platform) -> Iterator[KnownPackage]:
         """The .debs that may be in the image: the package's own, those of what it is FROM, then those of its tools."""
@@ -121,8 +139,19 @@ def source_of(package: Package, fingerprint: Fingerprint, sources: SourceState, 
     """Where a package comes from, as its provenance names it. A signed kernel comes from the unsigned one's files."""
     if package.seal:
         package = workspace.packages[package.seal.unsigned]
-    tree = sources.facts(package.context[0].path).current
-    return Source(package.source_url, sources.main.commit, tree, package.path, fingerprint.dirty)
+    own, *others = ((part, sources.facts(part.path)) for part in package.context)
+    return Source(
+        package.source_url,
+        sources.main.commit,
+        own[1].current,
+        package.path,
+        fingerprint.dirty,
+        tuple(
+            SourcePart(part.path, part.destination, facts.current, "" if facts.mode == DIRECTORY else facts.mode)
+            for part, facts in others
+        ),
+        tuple(pair for _, facts in (own, *others) for pair in facts.dirty_submodules),
+    )
 
 
 def make_inventory(

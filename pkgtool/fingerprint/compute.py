@@ -72,6 +72,13 @@ class Fingerprint:
     build_args: Mapping[str, str]
     """Every build argument with its resolved value, except what depends on the platform."""
 
+    @property
+    def settings(self) -> Mapping[str, str]:
+        """What the record holds of decisions outside of the package's own files."""
+        found = self.record.get("settings", {})
+        assert isinstance(found, Mapping)
+        return {name: str(value) for name, value in found.items()}
+
     def platform_reference(self, platform: Platform) -> ImageRef:
         """The reference of one platform's image: LinuxKit's `TAG-ARCH`."""
         return ImageRef(self.reference.repository, f"{self.reference.tag}-{platform.suffix}", host=self.reference.host)

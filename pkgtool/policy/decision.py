@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 from pkgtool.errors import VerificationError
+from pkgtool.signing.verify.evidence import Evidence
 from pkgtool.values import Digest
 
 
@@ -72,6 +73,8 @@ class Decision:
     checks: tuple[Check, ...]
     level: int = 0
     """The SLSA Build level that follows."""
+    claims: tuple[Evidence, ...] = ()
+    """What was said about the image and counted: the statements themselves, whose digests the checks name."""
 
     @property
     def accepted(self) -> bool:

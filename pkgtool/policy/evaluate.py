@@ -13,7 +13,7 @@ from pkgtool.policy.model import ImageRule, Policy, Requirement, Scope
 from pkgtool.policy.outcome import outcome
 from pkgtool.policy.provenance import Expected
 from pkgtool.signing.statements.statement import SIGN, short_name
-from pkgtool.signing.verify.evidence import Findings
+from pkgtool.signing.verify.evidence import Evidence, Findings
 from pkgtool.values import Digest
 
 
@@ -48,7 +48,7 @@ def evaluate(policy: Policy, image: Image, now: datetime) -> Decision:
         checks += [_require(requirement, findings, policy, image, now) for findings in scope]
     checks = _explained(checks, image)
     levels = [each.provenance.level for each in rule.requirements if each.provenance]
-    return Decision(image.name, image.root.digest, tuple(checks), min(levels, default=0))
+    return Decision(image.name, image.root.digest, tuple(checks), min(levels, default=0), _counted(checks, image))
 
 
 def _shape(rule: ImageRule, image: Image) -> Iterable[Check]:
@@ -111,6 +111,13 @@ def _content(requirement: Requirement, claims: list[Claim], image: Image) -> tup
         if not said and not unverified:
             kept.append(claim)
     return kept, found
+
+
+def _counted(checks: Iterable[Check], image: Image) -> tuple[Evidence, ...]:
+    """The evidence that the checks rest on."""
+    sources = {(check.digest, source) for check in checks for source in check.evidence}
+    everything = (piece for findings in (image.root, *image.platforms.values()) for piece in findings.evidence)
+    return tuple(piece for piece in everything if (piece.digest, piece.source) in sources)
 
 
 def _unverified(claim: Claim, image: Image) -> list[str]:

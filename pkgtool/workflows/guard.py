@@ -11,11 +11,12 @@ from pkgtool.fingerprint import Fingerprint
 from pkgtool.model import Workspace
 from pkgtool.oci.documents import Descriptor
 from pkgtool.oci.repository import Repository
-from pkgtool.values import Digest, ImageRef, Platform
+from pkgtool.values import ImageRef, Platform
 
 if TYPE_CHECKING:
-    from pkgtool.actions.registry import Guard
+    from pkgtool.actions.registry import Accepted, Guard
     from pkgtool.oci.registry.repository import Registry
+    from pkgtool.policy.decision import Decision
 
 POLICY_FILE = "policy.yml"
 
@@ -35,6 +36,7 @@ def pull_guard(workspace: Workspace, registry: Registry) -> Guard | None:
     path = policy_path(workspace)
     if path is None:
         return None
+    from pkgtool.actions.registry import Accepted
     from pkgtool.oci.registry.publish import read_index
     from pkgtool.policy.provenance import Expected
     from pkgtool.policy.reader import read_policy
@@ -44,26 +46,33 @@ def pull_guard(workspace: Workspace, registry: Registry) -> Guard | None:
         return registry.repository(ImageRef.parse(name).repository)
 
     verifier = Verifier(read_policy(path), open_repository=dependency)
-    accepted: dict[tuple[str, str], Mapping[Platform, Descriptor]] = {}
+    decided: dict[tuple[str, str], tuple[Mapping[Platform, Descriptor], Decision]] = {}
     lock = threading.Lock()
 
-    def verified(repository: Repository, tag: str, alone: Platform | None = None) -> Digest:
+    def verified(repository: Repository, tag: str, alone: Platform | None = None) -> Decision:
         expected = Expected(tag=tag, alone=str(alone) if alone else "")
         reference = f"{tag}-{alone.suffix}" if alone else tag
         decision = verifier.verify(Request(repository, reference, expected))
         decision.require()
-        return decision.digest
+        return decision
 
-    def guard(repository: Repository, fingerprint: Fingerprint, platform: Platform) -> Descriptor | None:
+    def guard(repository: Repository, fingerprint: Fingerprint, platform: Platform) -> Accepted | None:
         tag = fingerprint.reference.tag
         with lock:  # several platforms of one package are pulled at once, and decided about once
-            if (repository.name, tag) not in accepted and repository.resolve(tag):
-                accepted[repository.name, tag] = read_index(repository, verified(repository, tag)).images
-            images = accepted.get((repository.name, tag), {})
-        if platform in images:
-            return images[platform]
+            if (repository.name, tag) not in decided and repository.resolve(tag):
+                decision = verified(repository, tag)
+                decided[repository.name, tag] = (read_index(repository, decision.digest).images, decision)
+        if (repository.name, tag) in decided:
+            images, decision = decided[repository.name, tag]
+            if platform in images:
+                about = (images[platform].digest, decision.digest)
+                return Accepted(images[platform], tuple(c for c in decision.claims if c.digest in about))
         # Other jobs of the same run have published it, and the last of them will make the index.
         own = f"{tag}-{platform.suffix}"
-        return repository.resolve(verified(repository, tag, platform)) if repository.resolve(own) else None
+        if repository.resolve(own) is None:
+            return None
+        decision = verified(repository, tag, platform)
+        manifest = repository.resolve(decision.digest)
+        return Accepted(manifest, decision.claims) if manifest else None
 
     return guard

@@ -12,6 +12,8 @@ PROVENANCE = "provenance.json"
 """The in-toto statement about how the image was made, as it will be signed."""
 INVENTORY = "inventory.json"
 """What the image is made of; both forms of its SBOM are written from it."""
+TAKEN = "taken.json"
+"""The statements that were published about an image made elsewhere, and verified before it was taken: a list."""
 
 
 class Statements:

@@ -27,6 +27,19 @@ class Builder:
 
 
 @dataclass(frozen=True, slots=True)
+class SourcePart:
+    """A file or directory of the repository that stood beside the package's own: extra sources, a kernel's patches."""
+
+    path: str
+    destination: str
+    """Where it stood in the build context."""
+    id: str
+    """Git's id of what was really there."""
+    mode: str = ""
+    """Git's mode of a file (`100644`, …); empty for a directory."""
+
+
+@dataclass(frozen=True, slots=True)
 class Source:
     """The state of the repository that was built. `tree` is what was really there; if `dirty`, the commit's differs."""
 
@@ -35,6 +48,9 @@ class Source:
     tree: str = ""
     path: str = ""
     dirty: bool = False
+    parts: tuple[SourcePart, ...] = ()
+    dirty_submodules: tuple[tuple[str, str], ...] = ()
+    """Paths of changed submodules, each with the id of what was really there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +72,12 @@ class ParentImage:
     reference: str
     digest: Digest
     role: str
-    """`package` or `tool`, as in `pkgtool.model.Role`."""
+    """`package`, `tool` or `reference`, as in `pkgtool.model.Role`."""
     platform: Platform | None = None
+    package: str = ""
+    """Its name in the tree."""
+    content_hash: str = ""
+    """What its tag is made from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +87,8 @@ class BuildFacts:
     package: str
     """`linuxkit/getty`."""
     tag: str
+    name: str = field(default="", kw_only=True)
+    """The package's name in its tree: `getty`."""
     platform: Platform
     fingerprint: Digest
     source: Source
@@ -79,6 +101,10 @@ class BuildFacts:
     source_date_epoch: int
     builder: Builder = Builder()
     arguments: Mapping[str, str] = field(default_factory=dict)
+    settings: Mapping[str, str] = field(default_factory=dict)
+    """What was decided outside of the package's own files: by pkgtool.yml, the command line, a certificate."""
+    image_format: str = ""
+    """The version of the rules by which images are made canonical."""
     materials: tuple[Material, ...] = ()
     parents: tuple[ParentImage, ...] = ()
     started: datetime | None = None

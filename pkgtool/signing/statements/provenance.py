@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from pkgtool.signing.statements.facts import BuildFacts, Material, ParentImage, Source
+from pkgtool.signing.statements.facts import BuildFacts, Material, ParentImage, Source, SourcePart
 from pkgtool.signing.statements.statement import PROVENANCE, Statement, Subject
 from pkgtool.values import Digest, Platform
 
@@ -83,18 +83,22 @@ def _predicate(facts: BuildFacts) -> dict[str, Any]:
                 "source": _git_uri(facts.source),
                 "path": facts.source.path,
                 "package": facts.package,
+                "name": facts.name,
                 "tag": facts.tag,
                 "platform": str(facts.platform),
                 "arguments": dict(sorted(facts.arguments.items())),
+                "settings": dict(sorted(facts.settings.items())),
             },
             "internalParameters": {
                 "fingerprint": str(facts.fingerprint),
+                "imageFormat": facts.image_format,
                 "hermetic": facts.hermetic,
                 "sourceDateEpoch": facts.source_date_epoch,
                 "engine": facts.engine,
             },
             "resolvedDependencies": [
                 _source(facts.source),
+                *(_part(facts.source, each) for each in facts.source.parts),
                 *(_material(each) for each in sorted(facts.materials, key=lambda each: (each.uri, each.name))),
                 *(_parent(each) for each in sorted(facts.parents, key=lambda each: (each.role, each.reference))),
             ],
@@ -132,7 +136,25 @@ def _source(source: Source) -> dict[str, Any]:
         "name": "source",
         "uri": f"{_git_uri(source)}@{source.commit}",
         "digest": digests,
-        "annotations": {"dirty": source.dirty, "path": source.path},
+        "annotations": {"dirty": source.dirty, "path": source.path, **_submodules(source)},
+    }
+
+
+def _submodules(source: Source) -> dict[str, Any]:
+    changed = dict(source.dirty_submodules)
+    return {"dirtySubmodules": changed} if changed else {}
+
+
+def _part(source: Source, part: SourcePart) -> dict[str, Any]:
+    """Beside the package's own directory, from the same commit; a file is named by its blob."""
+    annotations = {"path": part.path, "destination": part.destination}
+    if part.mode:
+        annotations["mode"] = part.mode
+    return {
+        "name": f"source of {part.destination}",
+        "uri": f"{_git_uri(source)}@{source.commit}",
+        "digest": {"gitCommit": source.commit, "gitBlob" if part.mode else "gitTree": part.id},
+        "annotations": annotations,
     }
 
 
@@ -146,6 +168,8 @@ def _material(material: Material) -> dict[str, Any]:
 
 def _parent(parent: ParentImage) -> dict[str, Any]:
     annotations = {"role": parent.role}
+    if parent.package:
+        annotations |= {"package": parent.package, "hash": parent.content_hash}
     if parent.platform:
         annotations["platform"] = str(parent.platform)
     return {

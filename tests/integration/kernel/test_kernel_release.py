@@ -16,7 +16,7 @@ import pytest
 
 from pkgtool.errors import ExitCode
 from pkgtool.kernel.identity import read_certificate
-from tests.support import sid_tools
+from tests.support import recorded, sid_tools
 from tests.support.command_line import CommandLine
 from tests.support.kernel import KeyPair, miniature_kernel, modules, openssl_key_pair, write_archive
 from tests.support.registry.registries import docker_registry
@@ -197,6 +197,10 @@ def test_a_kernel_goes_the_way_of_any_package(pkgtool, tree, pair, host, tmp_pat
     provenance = json.dumps(pkgtool("provenance", "kernel-6.1-unsigned").ok().json)
     assert SOURCE_URL in provenance
     assert SOURCE_SHA256 in provenance
+    for name in kernels:
+        (shown,) = pkgtool("show-tag", "--json", name).ok().json
+        said = pkgtool("provenance", name).ok().json
+        assert recorded.missing(shown["record"], said) == [], name
     signed = json.dumps(pkgtool("provenance", "kernel-6.1").ok().json)
     assert pkgtool("show-tag", "kernel-6.1-unsigned").ok().out.strip() in signed
 
