@@ -107,8 +107,8 @@ class Authority:
     client: tuple[Path, Path]
 
 
-def authority(directory: Path) -> Authority:
-    """A CA with a server certificate for 127.0.0.1 and a client certificate."""
+def authority(directory: Path, *addresses: str) -> Authority:
+    """A CA with a server certificate for 127.0.0.1 (and other addresses) and a client certificate."""
     directory.mkdir(parents=True, exist_ok=True)
     ca, ca_key = directory / "ca.crt", directory / "ca.key"
     _openssl(
@@ -117,7 +117,7 @@ def authority(directory: Path) -> Authority:
     )
     pairs = []
     for name, extension in (
-        ("server", "subjectAltName=IP:127.0.0.1,DNS:localhost"),
+        ("server", "subjectAltName=" + ",".join(f"IP:{ip}" for ip in ("127.0.0.1", *addresses)) + ",DNS:localhost"),
         ("client", "extendedKeyUsage=clientAuth"),
     ):
         request, certificate, key = (directory / f"{name}.{ending}" for ending in ("csr", "crt", "key"))
