@@ -7,9 +7,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey as PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from pkgtool import programs
@@ -28,6 +30,7 @@ from tests.support.registry.registries import docker_registry
 from tests.support.signing import new_private_key, push_image, statement
 
 pytestmark = pytest.mark.xdist_group("signing keys")
+Done = subprocess.CompletedProcess[bytes]
 MODULES = ("/usr/lib/softhsm/libsofthsm2.so", "/usr/lib/x86_64-linux-gnu/softhsm/libsofthsm2.so")
 PIN = "271828"
 KINDS = {"p256": "EC:prime256v1", "p384": "EC:secp384r1", "rsa": "rsa:2048", "ed25519": "EC:edwards25519"}
@@ -256,39 +259,107 @@ def test_secrets_stay_where_they_belong(
         "token": f"{token};object=p256?module-path={module}",
         "agent": "ssh-agent:ecdsa256@release",
     }[kind]
-    scratch = tmp_path / "scratch"
-    scratch.mkdir()
-    environment = {
-        **os.environ,
-        "PKGTOOL_KEY_PASSWORD": passphrase,
-        "PKGTOOL_KEY_PIN": PIN,
-        "SSH_AUTH_SOCK": str(agent),
-        "TMPDIR": str(scratch),
-        "HOME": str(scratch),
-        "PYTHONDONTWRITEBYTECODE": "1",
-    }
+    hideout = Hideout(tmp_path, passphrase, agent)
     push_image(repository, "v1")
-    line = CommandLine(scratch, scratch / "store").command("sign", "-v", "--key", uri, f"{repository.name}:v1")
-    trace = tmp_path / "trace"
-    calls = "trace=execve,write,pwrite64,writev,sendto,sendmsg"
-    strace = [require("strace", "strace"), "-f", "-xx", "-s", "1000000", "-e", calls, "-o", str(trace)]
-    done = subprocess.run([*strace, *line], cwd=scratch, env=environment, capture_output=True)
-    assert done.returncode == 0, done.stderr.decode()
+    command = ("sign", "-v", "--key", uri, f"{repository.name}:v1")
+    done = hideout.traced(*command)
     assert b"6 new of 6 signatures" in done.stdout
-    wrong = {**environment, "PKGTOOL_KEY_PASSWORD": "a wrong passphrase"}
-    failed = subprocess.run(line, cwd=scratch, env=wrong, capture_output=True)
+    failed = hideout.run(*command, passphrase="a wrong passphrase")
     assert (failed.returncode != 0) is (kind == "file")
+    assert hexadecimal(b"simplesigning") in hideout.trace.read_text(), "what is sent is seen"
+    hideout.assert_hidden([*secrets_of(key), passphrase.encode(), PIN.encode(), b"a wrong passphrase"], done, failed)
+
+
+@pytest.mark.usefixtures("pin")
+@pytest.mark.parametrize("kind", ["file", "token"])
+def test_secrets_stay_where_they_belong_when_a_tree_is_pushed_and_released(
+    workshop: Workshop, token: str, module: str, agent: Path, tools: Tools, tmp_path: Path, kind: str
+) -> None:
+    key, passphrase = new_private_key(), "a passphrase like no other"
+    (tmp_path / "ours.key").write_bytes(cosign_key.encrypt(key, passphrase.encode()))
+    uri = str(tmp_path / "ours.key") if kind == "file" else f"{token};object=p256?module-path={module}"
+    hideout = Hideout(tmp_path, passphrase, agent, workshop)
+    hidden = [*secrets_of(key), passphrase.encode(), PIN.encode()]
+    by = ("--sign", "--key", uri, "--registry")
+    with docker_registry(tmp_path / "registry") as address:
+        pushed = hideout.traced("push", "-vv", "--no-build", *by, address, "app", "base")
+        assert hexadecimal(b"simplesigning") in hideout.trace.read_text()
+        hideout.assert_hidden(hidden, pushed)
+        released = hideout.traced("release", "v1", "-vv", *by, address, "--file", str(hideout.scratch / "v1.json"))
+        assert (hideout.scratch / "v1.in-toto" / "root.layout").exists()
+        hideout.assert_hidden(hidden, released)
+
+
+def test_a_new_key_is_written_encrypted_and_nowhere_else(agent: Path, tmp_path: Path) -> None:
+    passphrase = "a passphrase like no other"
+    hideout = Hideout(tmp_path, passphrase, agent)
+    place = hideout.scratch / "new"
+    made = hideout.traced("key", "generate", "-vv", str(place))
+    shown = hideout.traced("key", "show", "-vv", f"{place}.key", name="trace-of-show")
+    key = cosign_key.decrypt(place.with_suffix(".key").read_bytes(), passphrase.encode(), what="the new key")
+    assert hexadecimal(b"-----BEGIN PUBLIC KEY-----") in hideout.trace.read_text(), "what is written is seen"
+    hideout.assert_hidden([*secrets_of(key), passphrase.encode()], made, shown)
+    assert place.with_suffix(".key").stat().st_mode & 0o077 == 0
+
+
+@dataclass(frozen=True)
+class Hideout:
+    """A home and a place for temporary files of one command alone, where all that it leaves behind can be looked at."""
+
+    place: Path
+    passphrase: str
+    agent: Path
+    workshop: Workshop | None = None
+
+    @property
+    def scratch(self) -> Path:
+        (self.place / "scratch").mkdir(exist_ok=True)
+        return self.place / "scratch"
+
+    @property
+    def trace(self) -> Path:
+        """What the traced commands said to others and wrote, in hexadecimal."""
+        return self.place / "trace"
+
+    def run(self, *arguments: str, before: tuple[str, ...] = (), passphrase: str = "") -> Done:
+        line = self.workshop.pkgtool if self.workshop else CommandLine(self.scratch, self.scratch / "store")
+        environment = {
+            **os.environ,
+            "PKGTOOL_KEY_PASSWORD": passphrase or self.passphrase,
+            "PKGTOOL_KEY_PIN": PIN,
+            "SSH_AUTH_SOCK": str(self.agent),
+            "TMPDIR": str(self.scratch),
+            "HOME": str(self.scratch),
+            "PYTHONDONTWRITEBYTECODE": "1",
+        }
+        command = [*before, *line.command(*arguments)]
+        return subprocess.run(command, cwd=self.scratch, env=environment, capture_output=True)
+
+    def traced(self, *arguments: str, name: str = "trace") -> Done:
+        """Run it under strace; it must succeed."""
+        calls = "trace=execve,write,pwrite64,writev,sendto,sendmsg"
+        output = ("-e", calls, "-o", str(self.place / name))
+        done = self.run(*arguments, before=(require("strace", "strace"), "-f", "-xx", "-s", "1000000", *output))
+        assert done.returncode == 0, done.stderr.decode()
+        return done
+
+    def assert_hidden(self, secrets: list[bytes], *done: Done) -> None:
+        """Not in a system call, nothing printed, no file that was left."""
+        for trace in self.place.glob("trace*"):
+            traced = trace.read_text()
+            assert not [secret for secret in secrets if hexadecimal(secret) in traced]
+        printed = b"".join(each.stdout + each.stderr for each in done)
+        assert not [secret for secret in secrets if secret in printed]
+        for file in self.scratch.rglob("*"):
+            content = file.read_bytes() if file.is_file() else b""
+            assert not [secret for secret in secrets if secret in content], file
+
+
+def secrets_of(key: PrivateKey) -> list[bytes]:
+    """A private key in the forms that it could be given away in."""
     der = key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
     scalar = key.private_numbers().private_value
-    secrets = [passphrase.encode(), PIN.encode(), der, scalar.to_bytes(32), b"%x" % scalar, str(scalar).encode()]
-    traced = trace.read_text()
-    assert hexadecimal(b"simplesigning") in traced, "what is sent is seen"
-    for secret in [*secrets, b"a wrong passphrase"]:
-        assert hexadecimal(secret) not in traced
-        for printed in (done.stdout, done.stderr, failed.stdout, failed.stderr):
-            assert secret not in printed
-        for file in scratch.rglob("*"):
-            assert not file.is_file() or secret not in file.read_bytes()
+    return [der, scalar.to_bytes(32), b"%x" % scalar, str(scalar).encode()]
 
 
 def hexadecimal(content: bytes) -> str:

@@ -4,22 +4,32 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
 
-from pkgtool.oci.documents import Index
+from pkgtool import http
+from pkgtool.oci.documents import EMPTY, Descriptor, Index
 from pkgtool.oci.registry.repository import Registry, RegistryRepository
 from pkgtool.signing import publish
 from pkgtool.signing.attestor import KeyAttestor
+from pkgtool.signing.dsse import IN_TOTO, Envelope, pae
+from pkgtool.signing.formats import bundle
 from pkgtool.signing.keys import open_signer
+from pkgtool.signing.log.timestamp import request_timestamp
 from pkgtool.signing.statements.statement import SIGN, Statement, Subject
 from pkgtool.values import Digest
 from tests.integration.signing.conftest import Cosign
 from tests.support.command_line import CommandLine
 from tests.support.published import PASSPHRASE, Published
+from tests.support.sigstore_standin import Standin
+from tests.support.sigstore_standin.certificates import der
 
 pytestmark = pytest.mark.xdist_group("signing policy")
+IDENTITY = "ci@pkgtool.example"
 VSA = "https://slsa.dev/verification_summary/v1"
 
 
@@ -89,13 +99,7 @@ def with_a_signature_of_something_else(place: Published, repository: RegistryRep
     place.push("app")
     index = publish.targets(repository, tag_of(place))[0]
     about = (Subject.of(Digest.of(b"another image"), "linuxkit/app"),)
-    bundle = attestor(place).attest(Statement(about, SIGN).encode())
-    from pkgtool.oci.documents import EMPTY
-    from pkgtool.signing.formats import bundle as form
-
-    repository.write_blob(b"{}", EMPTY)
-    layer = repository.write_blob(bundle.encode(), form.MEDIA_TYPE)
-    repository.attach(form.manifest(layer, index, form.referrer_annotations(SIGN, "2026-01-01T00:00:00Z")))
+    attach(repository, index, attestor(place).attest(Statement(about, SIGN).encode()))
     return "is about another artifact, sha256:"
 
 
@@ -166,6 +170,56 @@ def test_a_policy_that_asks_for_something_else(released: Published, change: tupl
     done = released.shop.pkgtool("verify", "--policy", str(policy), "--registry", released.registry, "app")
     assert done.code == 11
     assert words in done.err
+
+
+def by_an_identity(policy: Path, place: Published, instance: Standin) -> None:
+    """The tree's policy with an identity in place of the key, and signatures alone."""
+    policy.write_text(
+        f"signers: {{ours: {{identity: {IDENTITY}, issuer: {instance.url}}}}}\n"
+        f"trusted-root: {instance.trusted_root}\n"
+        "images: [{signatures: {by: [ours]}}]\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("stamped", "words"),
+    [
+        (False, "comes without a proven time, so its certificate may have expired before it"),
+        (True, "the certificate was valid from "),
+    ],
+    ids=["nobody saw it", "seen after its time"],
+)
+def test_an_expired_certificate(
+    place: Published, instance: Standin, cosign: Cosign, tmp_path: Path, stamped: bool, words: str
+) -> None:
+    """Whoever gets hold of the key of a certificate after its ten minutes signs nothing with it any more."""
+    place.push("app")
+    key = ec.generate_private_key(ec.SECP256R1())
+    certificate = instance.fulcio.certify(IDENTITY, key.public_key(), ago=timedelta(hours=1))
+    host, _, path = place.repository("app").partition("/")
+    with Registry(host) as registry, http.client() as client:
+        repository = registry.repository(path)
+        for subject in publish.targets(repository, tag_of(place)):
+            statement = Statement((Subject.of(subject.digest, "linuxkit/app"),), SIGN).encode()
+            signature = key.sign(pae(IN_TOTO, statement), ec.ECDSA(hashes.SHA256()))
+            stamps = (request_timestamp(client, f"{instance.url}/api/v1/timestamp", signature),) if stamped else ()
+            made = bundle.Bundle(Envelope(statement, signature), "", der(certificate), (), stamps)
+            attach(repository, subject, made)
+    by_an_identity(tmp_path / "policy.yml", place, instance)
+    done = place.shop.pkgtool("verify", "--policy", str(tmp_path / "policy.yml"), "--registry", place.registry, "app")
+    assert done.code == 11
+    assert done.out.startswith("REFUSED")
+    assert words in done.err
+    who = ("--certificate-identity", IDENTITY, "--certificate-oidc-issuer", instance.url)
+    root = ("--trusted-root", str(instance.trusted_root), "--insecure-ignore-tlog", "--use-signed-timestamps")
+    cosign("verify", *who, *root, place.reference("app"), fails=True)
+
+
+def attach(repository: RegistryRepository, subject: Descriptor, made: bundle.Bundle) -> None:
+    """A bundle with a signature, as anybody who may write to the repository can leave it there."""
+    repository.write_blob(b"{}", EMPTY)
+    layer = repository.write_blob(made.encode(), bundle.MEDIA_TYPE)
+    repository.attach(bundle.manifest(layer, subject, bundle.referrer_annotations(SIGN, "2026-01-01T00:00:00Z")))
 
 
 def test_dependencies_are_verified_too(place: Published, tmp_path: Path) -> None:

@@ -51,21 +51,23 @@ class Fulcio:
 
     def issue(self, token: str, request: dict[str, Any]) -> dict[str, Any]:
         identity = self._provider.identity(token)
-        builder = self._certificate(identity, _public_key(request, identity))
-        # The log signs the certificate without its promise: the same builder, signed twice.
-        body = builder.sign(self.authority.key, hashes.SHA256()).tbs_certificate_bytes
-        promises = self.log.promises(body, self.authority.key_hash)
-        leaf = builder.add_extension(x509.UnrecognizedExtension(_SCT_LIST, promises), critical=False).sign(
-            self.authority.key, hashes.SHA256()
-        )
+        leaf = self.certify(identity, _public_key(request, identity))
         chain = [certificates.pem(leaf), certificates.pem(self.authority.certificate)]
         return {"signedCertificateEmbeddedSct": {"chain": {"certificates": chain}}}
 
-    def _certificate(self, identity: str, public_key: Any) -> x509.CertificateBuilder:
+    def certify(self, identity: str, public_key: Any, *, ago: dt.timedelta = dt.timedelta(seconds=1)) -> Any:
+        """A certificate whose ten minutes began so long ago."""
+        builder = self._certificate(identity, public_key, certificates.now() - ago)
+        # The log signs the certificate without its promise: the same builder, signed twice.
+        body = builder.sign(self.authority.key, hashes.SHA256()).tbs_certificate_bytes
+        promises = self.log.promises(body, self.authority.key_hash)
+        promised = builder.add_extension(x509.UnrecognizedExtension(_SCT_LIST, promises), critical=False)
+        return promised.sign(self.authority.key, hashes.SHA256())
+
+    def _certificate(self, identity: str, public_key: Any, start: dt.datetime) -> x509.CertificateBuilder:
         name: x509.GeneralName
         name = x509.UniformResourceIdentifier(identity) if "://" in identity else x509.RFC822Name(identity)
         issuer = self._provider.issuer.encode()
-        start = certificates.now() - dt.timedelta(seconds=1)
         return (
             self.authority.builder(x509.Name([]), public_key, start, _LIFETIME)
             .add_extension(certificates.key_usage("digital_signature"), critical=True)
