@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,11 +14,6 @@ from pkgtool.errors import ConfigError, Location, UsageError, VerificationError
 from pkgtool.events import Sink
 from pkgtool.model import Workspace
 from pkgtool.oci.documents import Descriptor
-from pkgtool.oci.registry.repository import Registry
-from pkgtool.oci.repository import Repository
-from pkgtool.oci.store import Layout
-from pkgtool.oci.store.archive import imported
-from pkgtool.oci.store.repository import StoreRepository
 from pkgtool.policy.decision import Decision
 from pkgtool.policy.model import Policy
 from pkgtool.policy.provenance import Expected
@@ -33,16 +28,13 @@ from pkgtool.values import ImageRef
 from pkgtool.workflows.attestors import SigningOptions, open_attestor
 from pkgtool.workflows.guard import POLICY_FILE, policy_path
 from pkgtool.workflows.options import RunOptions
-from pkgtool.workflows.promote import stored_release
-from pkgtool.workflows.registries import open_registry, require_registry
 from pkgtool.workflows.sign import workspace_or_none
 from pkgtool.workflows.tree import find_root, open_tree
+from pkgtool.workflows.verify_places import Place, dependency, places
 
 BUNDLE_SUFFIX = ".sigstore.json"
 """What is appended to a file's name for the bundle with its signature."""
 VERIFIER = "https://pkgtool.dev/verifier/v1"
-
-Place = Callable[[str], Repository]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,9 +84,12 @@ def verify(
         # What it names is nobody's word: there is nothing to look for.
         return Verified(policy, (), decided)
     with ExitStack() as stack:
-        place = stack.enter_context(_place(options, verify_options, workspace, events, cancel))
+        archive, release = verify_options.archive, verify_options.release
+        place = stack.enter_context(
+            places(options, workspace, archive=archive, release=release, events=events, cancel=cancel)
+        )
         requests = _requests(options, verify_options, arguments, place)
-        verifier = Verifier(policy, open_repository=lambda name: _dependency(name, place))
+        verifier = Verifier(policy, open_repository=lambda name: dependency(name, place))
         found = list(verifier.verify_all(requests, jobs=verify_options.jobs))
         if verify_options.summary:
             _attach_summaries(found, policy, verify_options.summary, workspace)
@@ -116,73 +111,6 @@ def find_policy(options: RunOptions, workspace: Workspace | None, given: Path | 
             hint="write one (docs/signing.md), or name it with --policy FILE",
         )
     return found
-
-
-@contextmanager
-def _place(
-    options: RunOptions,
-    verify_options: VerifyOptions,
-    workspace: Workspace | None,
-    events: Sink,
-    cancel: Cancellation,
-) -> Iterator[Place]:
-    """From a name to its repository: in an exported archive, or in registries that are opened as they are named."""
-    if verify_options.archive:
-        with imported(verify_options.archive) as layout:
-            registry = options.registry or _archived_release(verify_options, layout).registry
-            yield lambda name: _Archived(layout, name.removeprefix(f"{registry}/"), registry)
-        return
-    with ExitStack() as stack:
-        registries: dict[str, Registry] = {}
-        named: list[ImageRef] = []
-
-        def repository(name: str) -> Repository:
-            reference = ImageRef.parse(name)
-            if reference.host:
-                named.append(reference)
-            beside = named[0] if named else None
-            address = reference.host or _default_registry(options, verify_options, workspace, beside)
-            if address not in registries:
-                opened = open_registry(address, workspace, None, events=events, cancel=cancel)
-                registries[address] = stack.enter_context(opened)
-            return registries[address].repository(reference.repository)
-
-        yield repository
-
-
-class _Archived(StoreRepository):
-    """A repository of an archive, under the name that it had in the registry: policies are about that."""
-
-    def __init__(self, layout: Layout, name: str, registry: str) -> None:
-        super().__init__(layout, name)
-        self._registry = registry
-
-    @property
-    def name(self) -> str:
-        return f"{self._registry}/{super().name}"
-
-
-def _archived_release(verify_options: VerifyOptions, layout: Layout) -> Release:
-    if verify_options.release:
-        return Release.read(verify_options.release)
-    assert verify_options.archive
-    return stored_release(layout, verify_options.archive)
-
-
-def _default_registry(
-    options: RunOptions, verify_options: VerifyOptions, workspace: Workspace | None, beside: ImageRef | None
-) -> str:
-    if options.registry:
-        return options.registry
-    if beside is not None:
-        # What an image was built from lies beside it: below the same prefix of the same registry.
-        prefix = "/".join(beside.repository.split("/")[:-2])
-        return f"{beside.host}/{prefix}" if prefix else beside.host
-    if verify_options.release:
-        return Release.read(verify_options.release).registry
-    if workspace is None:
-        raise UsageError("no registry is named", hint="--registry HOST[:PORT][/PREFIX]")
-    return require_registry(options, workspace)
 
 
 def _requests(
@@ -216,13 +144,6 @@ def _expected(package: ReleasedPackage) -> Expected:
         raise VerificationError(f"the release names no platforms of {package.name}")
     platforms = tuple((str(image.platform), image.digest) for image in package.images)
     return Expected(tag=package.tag, index=package.index.digest, platforms=platforms)
-
-
-def _dependency(name: str, place: Place) -> Repository | None:
-    try:
-        return place(ImageRef.parse(name).name)
-    except (ValueError, UsageError):
-        return None
 
 
 def _release_decision(file: Path, policy: Policy) -> Decision:
