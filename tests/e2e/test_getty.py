@@ -5,57 +5,20 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from tests.e2e.conftest import Built
-from tests.support.container import Container, Service, running
+from tests.support.getty import SHADOW, Getty, log_in
 from tests.support.terminal import Terminal
 
 pytestmark = [pytest.mark.engine, pytest.mark.xdist_group("packages")]
 
-# "correct horse" as crypt(5) keeps it.
-_HASH = "$6$pkgtool$VkOxw4z64eClH6YfzXoukwuMYKu9bB.796vCvhHGAROn4AXll5MiLJ9bX1EZowQRjeHJuU0vm1OYbcTLj5OxZ1"
-_SHADOW = f"root:{_HASH}:17322:0:::::"
-
-
-class Getty:
-    """Starts getty with a kernel command line, consoles, and a getty.shadow of the host."""
-
-    def __init__(self, built: Built, rootfs: Path, place: Path) -> None:
-        self._built, self._rootfs, self._place = built, rootfs, place
-
-    @contextmanager
-    def __call__(
-        self,
-        cmdline: str,
-        consoles: dict[str, Terminal],
-        *,
-        shadow: str = "",
-        env: tuple[str, ...] = (),
-        command: tuple[str, ...] = (),
-        files: dict[str, str] | None = None,
-    ) -> Iterator[Container]:
-        etc = self._place / "run" / "host" / "etc"
-        etc.mkdir(parents=True)
-        (self._place / "cmdline").write_text(f"{cmdline}\n")
-        if shadow:
-            (etc / "getty.shadow").write_text(shadow)
-        mounts = {str(self._place / "cmdline"): "/proc/cmdline"}
-        mounts |= {terminal.device: f"/dev/{name}" for name, terminal in consoles.items()}
-        for number, (path, content) in enumerate((files or {}).items()):
-            (self._place / f"file-{number}").write_text(content)
-            mounts[str(self._place / f"file-{number}")] = path
-        service = Service(env=env, command=command, mounts=mounts)
-        with running(self._built.image("getty"), self._rootfs, self._place / "run", service) as container:
-            yield container
-
 
 @pytest.fixture
 def getty(built: Built, rootfs: Callable[..., Path], tmp_path: Path) -> Getty:
-    return Getty(built, rootfs("getty"), tmp_path / "getty")
+    return Getty(built.image("getty"), rootfs("getty"), tmp_path / "getty")
 
 
 @pytest.fixture
@@ -64,17 +27,10 @@ def terminal() -> Iterator[Terminal]:
         yield opened
 
 
-def _log_in(terminal: Terminal, password: str = "correct horse") -> None:
-    terminal.expect("login: ")
-    terminal.type("root")
-    terminal.expect("Password: ")
-    terminal.type(password)
-
-
 @pytest.mark.parametrize("end", ["", "\n"], ids=["no final newline", "final newline"])
 def test_root_logs_in_with_the_hosts_password(getty: Getty, terminal: Terminal, end: str) -> None:
-    with getty("quiet console=ttyS0,115200n8 root=/dev/sda", {"ttyS0": terminal}, shadow=_SHADOW + end):
-        _log_in(terminal)
+    with getty("quiet console=ttyS0,115200n8 root=/dev/sda", {"ttyS0": terminal}, shadow=SHADOW + end):
+        log_in(terminal)
         terminal.expect(r"\(ns: getty\) .*# ")
         terminal.type("tty; id -u; stty speed; grep -c . /etc/shadow")
         shown = terminal.expect(r"\n\d\d+\r\n")
@@ -82,27 +38,27 @@ def test_root_logs_in_with_the_hosts_password(getty: Getty, terminal: Terminal, 
 
 
 def test_a_wrong_password_is_refused(getty: Getty, terminal: Terminal) -> None:
-    with getty("console=ttyS0", {"ttyS0": terminal}, shadow=_SHADOW):
-        _log_in(terminal, "battery staple")
+    with getty("console=ttyS0", {"ttyS0": terminal}, shadow=SHADOW):
+        log_in(terminal, "battery staple")
         terminal.expect("Login incorrect")
 
 
 def test_without_a_shadow_file_nobody_logs_in(getty: Getty, terminal: Terminal) -> None:
     with getty("console=ttyS0", {"ttyS0": terminal}):
-        _log_in(terminal, "")
+        log_in(terminal, "")
         terminal.expect("Login incorrect")
 
 
 def test_a_shadow_file_without_root_changes_nothing(getty: Getty, terminal: Terminal) -> None:
-    with getty("console=ttyS0", {"ttyS0": terminal}, shadow=_SHADOW.replace("root", "other")) as container:
+    with getty("console=ttyS0", {"ttyS0": terminal}, shadow=SHADOW.replace("root", "other")) as container:
         container.wait_for("getty.shadow has no line for root")
-        _log_in(terminal)
+        log_in(terminal)
         terminal.expect("Login incorrect")
 
 
 def test_root_stays_out_on_a_terminal_that_is_not_in_securetty(getty: Getty, terminal: Terminal) -> None:
     """Also on a console of the kernel's, which pam_securetty would let pass by itself."""
-    with getty("console=ttyS9", {"ttyS9": terminal}, shadow=_SHADOW) as container:
+    with getty("console=ttyS9", {"ttyS9": terminal}, shadow=SHADOW) as container:
         container.wait_for("ttyS9 is not in /etc/securetty: root can't log in there")
         terminal.expect("login: ")
         terminal.type("root")
@@ -110,8 +66,8 @@ def test_root_stays_out_on_a_terminal_that_is_not_in_securetty(getty: Getty, ter
 
 
 def test_securetty_can_be_replaced(getty: Getty, terminal: Terminal) -> None:
-    with getty("console=ttyS9", {"ttyS9": terminal}, shadow=_SHADOW, files={"/etc/securetty": "ttyS9\n"}):
-        _log_in(terminal)
+    with getty("console=ttyS9", {"ttyS9": terminal}, shadow=SHADOW, files={"/etc/securetty": "ttyS9\n"}):
+        log_in(terminal)
         terminal.expect("# ")
 
 
@@ -145,9 +101,9 @@ def test_a_signal_ends_it_with_whoever_is_logged_in(getty: Getty, number: signal
     with (
         Terminal() as one,
         Terminal() as other,
-        getty("console=ttyS0 console=hvc0", {"ttyS0": one, "hvc0": other}, shadow=_SHADOW) as container,
+        getty("console=ttyS0 console=hvc0", {"ttyS0": one, "hvc0": other}, shadow=SHADOW) as container,
     ):
-        _log_in(one)
+        log_in(one)
         one.expect("# ")
         other.expect("login: ")
         assert len(container.children()) >= 5
