@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+import tarfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -51,6 +52,19 @@ class StoredImage:
         """The paths of all layers, without leading slash."""
         listed = [subprocess.run(["tar", "-tzf", layer], capture_output=True, check=True) for layer in self.layers]
         return {line.rstrip("/") for one in listed for line in one.stdout.decode().splitlines()}
+
+    def files(self) -> dict[str, tarfile.TarInfo]:
+        """What the layers hold on top of each other, by path without leading slash. No layer here takes back a tree."""
+        found: dict[str, tarfile.TarInfo] = {}
+        for layer in self.layers:
+            with tarfile.open(layer, "r|*") as entries:
+                for entry in entries:
+                    parent, _, name = entry.name.rpartition("/")
+                    if name.startswith(".wh."):
+                        found.pop(f"{parent}/{name.removeprefix('.wh.')}".lstrip("/"), None)
+                    else:
+                        found[entry.name] = entry
+        return found
 
     def unpack(self, target: Path) -> Path:
         """Lay the layers on top of each other, as GNU tar does it."""
