@@ -1,7 +1,8 @@
-"""Programs of other platforms: the emulator that lets them run here, and a room in which none does.
+"""Programs of other platforms: the emulator that lets them run here, and a room in which none is registered.
 
 Since Linux 6.7 every user namespace may have a binfmt_misc of its own (Documentation/admin-guide/binfmt-misc.rst),
-which hides the machine's. Whoever changed the machine's registrations instead would disturb what runs beside.
+which hides the machine's: such a room is tight. Before, a room only looks as if nothing were registered. Whoever
+changed the machine's registrations instead would disturb what runs beside.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 from pkgtool.engines import binfmt
@@ -21,11 +23,18 @@ from pkgtool.values import Platform
 _REGISTRATIONS = Path("/usr/lib/binfmt.d")
 _QEMU = {"arm64": "aarch64", "riscv64": "riscv64"}
 
-# Waits on standard input for its ids, shuts the machine's handlers out, then becomes the command.
-_ROOM = """
+# Both wait on standard input for their ids, then become the command.
+_TIGHT_ROOM = """
 read -r _ &&
 mount --make-rprivate / &&
 mount -t binfmt_misc binfmt_misc /proc/sys/fs/binfmt_misc &&
+exec "$@" </dev/null
+"""
+_SHAM_ROOM = """
+read -r _ &&
+mount --make-rprivate / &&
+mount -t tmpfs sham /proc/sys/fs/binfmt_misc &&
+touch /proc/sys/fs/binfmt_misc/register /proc/sys/fs/binfmt_misc/status &&
 exec "$@" </dev/null
 """
 
@@ -67,9 +76,26 @@ def _register(arch: str, name: str) -> None:
     (binfmt.BINFMT_MISC / "register").write_text(line.replace(f":qemu-{qemu}:", f":{name}:", 1))
 
 
-def run_without_emulators(command: list[str]) -> subprocess.CompletedProcess[str]:
-    """Run a command as root of a user namespace with all ids and an empty binfmt_misc: nothing foreign can run."""
-    room = ["unshare", "--user", "--mount", "sh", "-c", _ROOM, "sh", *command]
+@cache
+def has_tight_rooms() -> bool:
+    """Whether this kernel, and who runs the tests, can shut the machine's emulators out."""
+    try:
+        return _run(_TIGHT_ROOM, ["true"]).returncode == 0
+    except OSError:
+        return False
+
+
+def run_without_emulators(command: list[str], *, tight: bool = True) -> subprocess.CompletedProcess[str]:
+    """Run a command as root of a user namespace with all ids and an empty binfmt_misc.
+
+    In a tight room nothing foreign can run. In the other one only the files of binfmt_misc say so, and what is written
+    to `register` stays there to be read.
+    """
+    return _run(_TIGHT_ROOM if tight else _SHAM_ROOM, command)
+
+
+def _run(script: str, command: list[str]) -> subprocess.CompletedProcess[str]:
+    room = ["unshare", "--user", "--mount", "sh", "-c", script, "sh", *command]
     with subprocess.Popen(
         room, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
