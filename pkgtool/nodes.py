@@ -24,6 +24,7 @@ LOCAL = "local"
 _NEEDS_HOST = ("tcp", "ssh", "docker+tcp", "docker+ssh", "kube-pod", "docker-container", "docker-context", "buildx")
 _NEEDS_PATH = ("unix", "docker+unix")
 _NEEDS_PORT = ("tcp", "docker+tcp")
+_ON_NETWORK = ("tcp", "ssh", "docker+tcp", "docker+ssh")
 SCHEMES = (*_NEEDS_HOST, *_NEEDS_PATH)
 _TRUST_OPTIONS = {"ca": "ca", "cert": "certificate", "key": "key", "server-name": "server_name"}
 _OPTIONS: Mapping[str, tuple[str, ...]] = {
@@ -71,7 +72,7 @@ class Endpoint:
         if self.scheme == LOCAL:
             return LOCAL
         user = f"{self.user}@" if self.user else ""
-        host = f"[{self.host}]" if ":" in self.host else self.host
+        host = f"[{self.host}]" if ":" in self.host and self.scheme in _ON_NETWORK else self.host
         port = f":{self.port}" if self.port else ""
         return f"{self.scheme}://{user}{host}{port}{self.path}"
 
@@ -108,9 +109,11 @@ def parse_endpoint(text: str) -> tuple[Endpoint, Trust, int]:
     unknown = [name for name in options if name not in _OPTIONS.get(scheme, ())]
     if unknown:
         raise ValueError(f"{text!r}: there is no option {unknown[0]!r} for {scheme}://")
-    # urlsplit lowers the case of hosts, and names of pods and contexts are no hosts.
-    host = parts.netloc.rpartition("@")[2] if scheme not in ("tcp", "ssh", "docker+tcp", "docker+ssh") else ""
-    endpoint = Endpoint(scheme, host or parts.hostname or "", port, parts.username or "", unquote(parts.path), options)
+    path = unquote(parts.path)
+    if scheme in _ON_NETWORK:
+        endpoint = Endpoint(scheme, parts.hostname or "", port, parts.username or "", path, options)
+    else:  # urlsplit lowers the case of hosts, and names of pods and contexts are no hosts
+        endpoint = Endpoint(scheme, parts.netloc.rpartition("@")[2], path=path, options=options)
     _check(endpoint, text)
     return endpoint, trust, jobs
 

@@ -15,7 +15,7 @@ from pkgtool.config.settings import read_settings
 from pkgtool.engines import buildx, remote
 from pkgtool.engines.buildkit.tunnel import command
 from pkgtool.errors import EngineError
-from pkgtool.nodes import Endpoint, Node, Trust, builder_text, merge, parse_builder, parse_endpoint
+from pkgtool.nodes import SCHEMES, Endpoint, Node, Trust, builder_text, merge, parse_builder, parse_endpoint
 from pkgtool.values import Platform
 
 AMD64, ARM64 = Platform("linux", "amd64"), Platform("linux", "arm64")
@@ -68,9 +68,9 @@ def test_addresses_that_can_not_be(text: str, said: str) -> None:
         parse_builder(text)
 
 
-@given(st.text())
-def test_any_text_is_a_builder_or_a_value_error(text: str) -> None:
-    for candidate in (text, f"tcp://{text}", f"linux/amd64=ssh://{text}", f"unix:///{text}"):
+@given(st.sampled_from(["", *(f"{scheme}://" for scheme in SCHEMES)]), st.text() | st.text("ab@:/?=&%[]#.-+ é1"))
+def test_any_text_is_a_builder_or_a_value_error(start: str, text: str) -> None:
+    for candidate in (f"{start}{text}", f"linux/amd64={start}{text}"):
         with contextlib.suppress(ValueError):
             node = parse_builder(candidate)
             assert parse_builder(builder_text(node)) == node
