@@ -68,7 +68,7 @@ class _Reader:
         rules = tuple(self._rule(rule, ("images", position)) for position, rule in enumerate(written.images))
         release = self._release(written.release) if written.release else None
         root = self._root(written.trusted_root)
-        if root is None and not written.trusted_root and any(not signer.key for signer in self._signers.values()):
+        if root is None and not written.trusted_root and any(not each.key_file for each in written.signers.values()):
             self._add(
                 "identities can't be checked without a trusted root",
                 ("signers",),

@@ -48,7 +48,8 @@ def as_json(report: BuildReport) -> str:
 def failure(report: BuildReport, *, interrupted: bool) -> PkgtoolError:
     """What went wrong, as one error."""
     failed = [result.error for result in report.results.by_step.values() if result.outcome is Outcome.FAILED]
-    errors = [error for error in failed if error is not None]
+    # A registry that is down is down for every package: that is said once.
+    errors = list({(str(error), error.hint, error.location): error for error in failed if error is not None}.values())
     stopped = [report.plan.by_id[step] for step in report.results.with_outcome(Outcome.BLOCKED)]
     blocked = sorted(step.title for step in stopped if step.kind in IMAGE_KINDS)
     if interrupted or not errors:

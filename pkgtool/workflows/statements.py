@@ -9,7 +9,7 @@ from typing import Any
 
 from pkgtool.actions import taken
 from pkgtool.actions.testimony import created, inventory_of, sbom_subject
-from pkgtool.errors import StoreError
+from pkgtool.errors import StoreError, UsageError
 from pkgtool.oci.documents import Descriptor
 from pkgtool.oci.store.statements import PROVENANCE
 from pkgtool.plan.planner import remembered_manifests
@@ -36,7 +36,8 @@ class Described:
 
 
 def sboms(options: RunOptions, packages: Sequence[str], *, form: str) -> list[Described]:
-    """The SBOM of each built image, in the form `spdx` or `cyclonedx`. Raises `StoreError` for what is not built.
+    """The SBOM of each built image, in the form `spdx` or `cyclonedx`. Raises `StoreError` for what is not built,
+    `UsageError` if nothing is made for the platforms that were asked for.
 
     Of an image that was taken from a registry by a policy, the one that its builder published.
     """
@@ -97,6 +98,9 @@ def _images(planned: Planned, options: RunOptions) -> list[tuple[str, Platform, 
                     f"{name} is not built for {platform}", hint=f"pkgtool build --platform {platform} {name}"
                 )
             found.append((name, platform, built[platform]))
+    if not found:
+        asked = ", ".join(map(str, wanted))
+        raise UsageError(f"none of these packages is made for {asked}", hint="'pkgtool list' says for which they are")
     return found
 
 

@@ -148,8 +148,12 @@ def _expected(package: ReleasedPackage) -> Expected:
 
 def _release_decision(file: Path, policy: Policy) -> Decision:
     bundle = file.with_name(file.name + BUNDLE_SUFFIX)
-    bundles = [bundle.read_bytes()] if bundle.is_file() else []
-    return verify_release(str(file), file.read_bytes(), bundles, policy, datetime.now(UTC))
+    try:
+        content = file.read_bytes()
+        bundles = [bundle.read_bytes()] if bundle.is_file() else []
+    except OSError as problem:
+        raise ConfigError(f"{problem.filename} can't be read: {problem.strerror}") from problem
+    return verify_release(str(file), content, bundles, policy, datetime.now(UTC))
 
 
 def _attach_summaries(

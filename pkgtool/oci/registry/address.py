@@ -33,7 +33,10 @@ class Address:
                 f"{text!r} is not a registry: write it without {text.partition('://')[0]}://",
                 hint="TLS is used everywhere but on loopback and for hosts that pkgtool.yml names as insecure",
             )
-        host, _, prefix = text.strip("/").partition("/")
+        if text.startswith("/"):
+            # Such as "$REGISTRY/team" with a variable that is not set: what follows must not be taken for the host.
+            raise ConfigError(f"{text!r} is not a registry: no host stands before its path")
+        host, _, prefix = text.rstrip("/").partition("/")
         try:
             ImageRef(f"{prefix}/x" if prefix else "x", host=host)
         except ValueError as problem:

@@ -404,3 +404,11 @@ def test_the_error_is_in_the_document_too(packages: TreeBuilder, pkgtool: Comman
         assert "already published" in results["alpha"]["error"]
         assert {results[name]["result"] for name in PACKAGES[1:]} == {"pushed"}, "the others were pushed"
         assert all(Digest.parse(results[name]["index"]) for name in PACKAGES[1:])
+
+
+def test_a_registry_that_is_down_is_said_once(packages: TreeBuilder, pkgtool: CommandLine, impatient: None) -> None:
+    fill(pkgtool)
+    done = pkgtool("push", "--registry", "127.0.0.1:1", "--progress", "quiet")
+    assert done.code == ExitCode.REGISTRY
+    assert done.err.count("error: 127.0.0.1:1 can't be reached: Connection refused") == 1
+    assert "problems found" not in done.err

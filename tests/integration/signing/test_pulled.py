@@ -84,6 +84,8 @@ def test_what_the_policy_accepted_comes_along_and_is_passed_on(
     for command in (("sbom",), ("sbom", "--format", "cyclonedx"), ("provenance",)):
         assert shown(puller, *command) == shown(builder, *command)
     assert KNOWN_TO_THE_BUILDER in json.dumps(shown(puller, "sbom"))
+    nothing = puller.pkgtool("provenance", "--platform", "linux/riscv64", "app")
+    assert (nothing.code, "none of these packages is made for linux/riscv64" in nothing.err) == (2, True)
 
     # The same key has nothing to add, by either command.
     before = signed.everything()

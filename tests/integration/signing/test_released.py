@@ -137,6 +137,8 @@ def test_a_release_file_that_was_changed(released: Published, work: Path) -> Non
     done = released.shop.pkgtool("verify", "--release", str(file))
     assert done.code == 11
     assert "is not about this file" in done.err
+    absent = released.shop.pkgtool("verify", "--release", str(work / "absent.json"))
+    assert (absent.code, "absent.json can't be read: No such file" in absent.err) == (3, True)
 
 
 def test_a_release_by_a_policy_that_names_nobody_for_it(released: Published, work: Path) -> None:

@@ -126,6 +126,11 @@ def test_identities_need_a_trusted_root(write) -> None:
     assert "identities can't be checked without a trusted root" in found
 
 
+def test_a_key_that_is_missing_is_no_identity(write) -> None:
+    (found,) = problems(write("signers: {release: {key: absent.pub}}\nimages: [{signatures: {by: [release]}}]\n"))
+    assert "absent.pub can't be read" in found
+
+
 def test_a_missing_policy_says_how_to_name_another(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="the policy can't be read") as caught:
         read_policy(tmp_path / "policy.yml")

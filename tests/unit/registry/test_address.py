@@ -23,7 +23,9 @@ def test_addresses(text: str, host: str, prefix: str) -> None:
     assert Address.parse(text) == Address(host, prefix)
 
 
-@pytest.mark.parametrize("text", ["", "http://localhost", "https://x", "a b", "host/UPPER", "host:99x", "user:pw@host"])
+@pytest.mark.parametrize(
+    "text", ["", "http://localhost", "https://x", "a b", "host/UPPER", "host:99x", "user:pw@host", "/team"]
+)
 def test_what_is_no_address(text: str) -> None:
     with pytest.raises(ConfigError):
         Address.parse(text)
