@@ -87,14 +87,28 @@ class PullAction:
         if self._guard:
             accepted = self._guard(source, fingerprint, platform)
         else:
-            found = source.resolve(fingerprint.platform_reference(platform).tag)
-            accepted = Accepted(found) if found else None
+            accepted = self._unverified(source, fingerprint, platform)
         if accepted is None:
             raise RegistryError(
                 f"{source.name} has no {fingerprint.reference.tag} for {platform} any more",
                 hint="run it again to build it",
             )
         return accepted
+
+    def _unverified(self, source: Repository, fingerprint: Fingerprint, platform: Platform) -> Accepted | None:
+        """What stands under the platform's own tag; the index, once there is one, must say the same."""
+        found = source.resolve(fingerprint.platform_reference(platform).tag)
+        if found is None:
+            return None
+        tag = fingerprint.reference.tag
+        told = publishing.read_index(source, tag).images.get(platform)
+        if told and told.digest != found.digest:
+            raise RegistryError(
+                f"{source.name} has two images under {tag} for {platform}: somebody moved a tag",
+                details=(f"{tag}: {told.digest}", f"{tag}-{platform.suffix}: {found.digest}"),
+                hint="find out which one was published; --no-pull builds it instead",
+            )
+        return Accepted(found)
 
 
 def _check_platform(site: Site, config: Descriptor, platform: Platform, where: str) -> None:

@@ -75,6 +75,21 @@ def test_one_platform_is_pulled(packages: TreeBuilder, pkgtool: CommandLine, emp
         assert not layout.has(built["beta"][ARM64])
 
 
+def test_a_tag_that_was_moved_beside_its_index_is_noticed(
+    packages: TreeBuilder, pkgtool: CommandLine, empty: CommandLine
+) -> None:
+    built = fill(pkgtool)
+    with serving() as state:
+        pkgtool("push", "--registry", state.address).ok()
+        tag = pkgtool("show-tag", "alpha").ok().out.strip().rpartition(":")[2]
+        state.tags["linuxkit/alpha", f"{tag}-amd64"] = str(built["alpha"][ARM64].digest)
+        refused = empty("pull", "--registry", state.address, "--platform", "linux/amd64", "alpha")
+        assert refused.code == ExitCode.REGISTRY
+        assert f"has two images under {tag} for linux/amd64: somebody moved a tag" in refused.err
+        assert all(str(built["alpha"][platform].digest) in refused.err for platform in (AMD64, ARM64))
+        empty("pull", "--registry", state.address, "--platform", "linux/arm64", "alpha").ok()
+
+
 def test_what_is_not_published_can_not_be_pulled(packages: TreeBuilder, pkgtool: CommandLine) -> None:
     with serving() as state:
         refused = pkgtool("pull", "--registry", state.address)
