@@ -139,12 +139,14 @@ class Referrers:
 
     def _stays(self, descriptor: Descriptor, subject: Digest) -> bool:
         """Whether the entry is there, now and a moment later: somebody else may write what he read before us."""
-        for _ in range(2):
-            if all(entry.digest != descriptor.digest for entry in self._from_tag(subject)):
-                return False
-            if self._transport.cancel.wait(random.uniform(*_SETTLE_SECONDS)):  # noqa: S311
-                raise Interrupted()
-        return True
+        if not self._is_entered(descriptor, subject):
+            return False
+        if self._transport.cancel.wait(random.uniform(*_SETTLE_SECONDS)):  # noqa: S311
+            raise Interrupted()
+        return self._is_entered(descriptor, subject)
+
+    def _is_entered(self, descriptor: Descriptor, subject: Digest) -> bool:
+        return any(entry.digest == descriptor.digest for entry in self._from_tag(subject))
 
     @contextmanager
     def _alone(self, tag: str) -> Iterator[None]:
