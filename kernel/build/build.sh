@@ -45,7 +45,7 @@ series=$(echo "$KERNEL_VERSION" | cut -d. -f1,2)
 
 # Nothing of the caller's environment may reach Kbuild, and the same umask gives the same modes in the archives.
 umask 022
-unset MAKEFLAGS MFLAGS MAKELEVEL CFLAGS CPPFLAGS LDFLAGS KCFLAGS KAFLAGS KCPPFLAGS LOCALVERSION INSTALL_MOD_STRIP || true
+unset KERNEL_SYMBOLS MAKEFLAGS MFLAGS MAKELEVEL CFLAGS CPPFLAGS LDFLAGS KCFLAGS KAFLAGS KCPPFLAGS LOCALVERSION INSTALL_MOD_STRIP || true
 export LC_ALL=C TZ=UTC SOURCE_DATE_EPOCH
 export KBUILD_BUILD_USER=pkgtool KBUILD_BUILD_HOST=pkgtool KBUILD_BUILD_VERSION=1
 KBUILD_BUILD_TIMESTAMP=$(date -u -d "@$SOURCE_DATE_EPOCH")
@@ -107,15 +107,9 @@ select_compiler() {
         command -v "$program" >/dev/null || die "$program is not installed"
     done
     if [ -n "$KERNEL_CCACHE" ] && command -v ccache >/dev/null; then
-        # Under the compilers' own names, so that no configuration or file can tell the difference.
-        mkdir -p "$KERNEL_WORK/ccache" "$KERNEL_CCACHE"
-        for program in "$compiler" "$host_compiler"; do
-            ln -sf "$(command -v ccache)" "$KERNEL_WORK/ccache/$program"
-        done
-        PATH=$KERNEL_WORK/ccache:$PATH
-        export PATH CCACHE_DIR="$KERNEL_CCACHE" CCACHE_COMPILERCHECK=content CCACHE_NOHASHDIR=1 CCACHE_MAXSIZE=5G
-        export CCACHE_BASEDIR="$KERNEL_WORK" CCACHE_UMASK=000
-        ccache --zero-stats >/dev/null
+        # shellcheck source=kernel/build/ccache.sh
+        . "$here/ccache.sh"
+        cache_compilers
     fi
 }
 
@@ -146,6 +140,10 @@ expected_objects() {
 
 compile() {
     step 4 "compile with $compiler, $KERNEL_JOBS jobs$(expected_objects)"
+    if [ -n "${KERNEL_SYMBOLS:-}" ]; then
+        kmake -j"$KERNEL_JOBS" prepare
+        cache_by_symbol
+    fi
     kmake -j"$KERNEL_JOBS" $target modules
     [ ! -e "$tree/certs/signing_key.pem" ] || die "the build made a signing key of its own: is MODULE_SIG_KEY empty?"
     [ -z "$KERNEL_CCACHE" ] || find "$tree" -name '*.o' | wc -l >"$object_count"
@@ -184,7 +182,7 @@ pack_kernel() {
 
 pack_headers() {
     step 6 "pack headers"
-    kmake -s INSTALL_HDR_PATH="$stage/headers/usr" headers_install
+    kmake -s -j"$KERNEL_JOBS" INSTALL_HDR_PATH="$stage/headers/usr" headers_install
     find "$stage/headers" -name '.*' -type f -delete
     archive "$KERNEL_OUTPUT/kernel-headers.tar" "$stage/headers" usr
 }

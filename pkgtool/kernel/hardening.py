@@ -6,18 +6,28 @@ The checker (github.com/a13xp0p0v/kernel-hardening-checker) is no Debian or PyPI
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pkgtool import process, programs
-from pkgtool.errors import ConfigError, KernelError, Location, ToolMissing
+from pkgtool.config import typed
+from pkgtool.config.yaml_reader import Source, locate
+from pkgtool.errors import ConfigError, KernelError, ToolMissing, raise_all
+from pkgtool.kernel.schema import AllowedFile, AllowedGroup
 
 PROGRAM = "kernel-hardening-checker"
-ALLOWED = "kernel/config/hardening-allowed.txt"
-_LINE = re.compile(r"(CONFIG_\w+)\s+(\S.*)\Z")
+ALLOWED = "kernel/hardening.yml"
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """Which kernel a configuration is of: groups of the allow list may be for some only."""
+
+    series: str
+    variant: str
+    arch: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,20 +79,35 @@ def judge(findings: list[Weakness], allowed: Mapping[str, str]) -> Opinion:
     )
 
 
-def read_allowed(text: str, file: str = ALLOWED) -> dict[str, str]:
-    """The allow list: one `CONFIG_NAME reason` a line. Raises `ConfigError` for an entry without a reason."""
+def read_allowed(source: Source, kernel: Judged) -> dict[str, str]:
+    """The entries of the allow list that count for a kernel, option → reason. Raises `ConfigError` or `Problems`."""
+    schema, problems = typed.read(source, AllowedFile)
+    raise_all(problems)
+    assert schema is not None
     found: dict[str, str] = {}
-    for number, line in enumerate(text.splitlines(), 1):
-        if not line.strip() or line.startswith("#"):
+    for number, group in enumerate(schema.allowed):
+        if not _counts(group, kernel):
             continue
-        match = _LINE.match(line.strip())
-        if not match or match[1] in found:
-            raise ConfigError(
-                "an entry is CONFIG_NAME and the reason why it stays as it is, once",
-                location=Location(file, number, 1, line),
-            )
-        found[match[1]] = match[2]
+        for position, option in enumerate(group.options):
+            if option in found:
+                at = locate(source, ("allowed", number, "options", position))
+                raise ConfigError(f"{option} has a reason already: {found[option]}", location=at)
+            found[option] = group.reason
     return found
+
+
+def _counts(group: AllowedGroup, kernel: Judged) -> bool:
+    series = _numbers(kernel.series)
+    return (
+        (not group.variants or kernel.variant in group.variants)
+        and (not group.platforms or kernel.arch in group.platforms)
+        and (not group.since or series >= _numbers(group.since))
+        and (not group.until or series <= _numbers(group.until))
+    )
+
+
+def _numbers(series: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in series.split("."))
 
 
 def _weakness(entry: Any) -> Weakness | None:

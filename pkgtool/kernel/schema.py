@@ -1,4 +1,4 @@
-"""The schema of kernel/series/*.yml: which keys there are and what each means."""
+"""The schemas of kernel/series/*.yml and kernel/hardening.yml: which keys there are and what each means."""
 
 from __future__ import annotations
 
@@ -66,3 +66,22 @@ class SeriesFile:
     )
     tool: str = key("tool", TEXT, "The package whose image has the compiler.", default="kernel-build")
     modules: ModulesFile = key("modules", struct(ModulesFile), default=ModulesFile())
+
+
+@dataclass(frozen=True, slots=True)
+class AllowedGroup:
+    """Findings of kernel-hardening-checker that stay for one reason."""
+
+    reason: str = key("reason", TEXT, pattern=r"\S.*")
+    options: tuple[str, ...] = key("options", list_of(TEXT), "Such as CONFIG_AIO.", not_empty=True)
+    variants: tuple[str, ...] = key("variants", list_of(TEXT), "Default: all.", default=())
+    platforms: tuple[str, ...] = key("platforms", list_of(TEXT), "Architectures; default: all.", default=())
+    since: str = key("since", TEXT, "The first series it is for.", default="", pattern=r"\d+\.\d+")
+    until: str = key("until", TEXT, "The last series it is for.", default="", pattern=r"\d+\.\d+")
+
+
+@dataclass(frozen=True, slots=True)
+class AllowedFile:
+    """kernel/hardening.yml."""
+
+    allowed: tuple[AllowedGroup, ...] = key("allowed", list_of(struct(AllowedGroup)), default=())

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from pkgtool.config.yaml_reader import Source
 from pkgtool.errors import KernelError, StoreError, UsageError
 from pkgtool.kernel import config, hardening, seal
 from pkgtool.kernel.config import Asked, Change, Configured
-from pkgtool.kernel.hardening import Opinion
+from pkgtool.kernel.hardening import Judged, Opinion
 from pkgtool.kernel.package import KernelName
 from pkgtool.kernel.series import Series, read_all
 from pkgtool.source.trees import WorkingTree
@@ -35,12 +36,13 @@ def configured(options: RunOptions, name: KernelName, linux: Path) -> Configured
 def hardened(options: RunOptions, name: KernelName, linux: Path | None = None) -> Opinion:
     """What kernel-hardening-checker says of a kernel of the store, or of the .config of a tree.
 
-    Raises `ToolMissing` without the program, `StoreError` for a kernel that is not built, `ConfigError` for an entry
-    of the allow list without a reason.
+    Raises `ToolMissing` without the program, `StoreError` for a kernel that is not built, `ConfigError` or `Problems`
+    for an allow list that is no good.
     """
-    root, _ = _series(options, name)
+    root, series = _series(options, name)
     hardening.require()
-    allowed = hardening.read_allowed((root / hardening.ALLOWED).read_text())
+    kernel = Judged(series.name, name.variant, _platform(options, series).arch)
+    allowed = hardening.read_allowed(Source(hardening.ALLOWED, (root / hardening.ALLOWED).read_bytes()), kernel)
     if linux:
         return hardening.check(linux / ".config", allowed)
     with unpacked(options, str(name)) as images:

@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import importlib
 import json
+import shutil
 import sys
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pkgtool.config import typed
+from pkgtool.config.yaml_reader import Source
 from pkgtool.errors import ConfigError, KernelError, ToolMissing
 from pkgtool.kernel import config, hardening
+from pkgtool.kernel.schema import AllowedFile
+from pkgtool.kernel.series import read_all
+from pkgtool.source.trees import WorkingTree
+from tests.support.command_line import CommandLine
 from tests.support.kernel import ROOT
+from tests.support.tree import TreeBuilder
 
 
 @pytest.fixture(scope="module")
@@ -101,23 +109,71 @@ def test_a_change_reads_well():
     assert [str(c) for c in config.diff({"A": "y", "B": "m"}, {"B": "y"})] == ["CONFIG_A: y → n", "CONFIG_B: m → y"]
 
 
-def test_hardening_findings_need_a_reason(tmp_path):
-    allowed = hardening.read_allowed("# why\nCONFIG_A because it must\n")
-    assert allowed == {"CONFIG_A": "because it must"}
-    with pytest.raises(ConfigError, match="the reason why"):
-        hardening.read_allowed("CONFIG_B\n")
-    weak = [hardening.Weakness("CONFIG_B", "y", "FAIL")]
-    opinion = hardening.judge(weak, allowed)
-    assert opinion.weaknesses == tuple(weak)
-    assert opinion.idle == ("CONFIG_A",)
+ALLOWED = b"""
+allowed:
+  - reason: programs use it
+    options: [CONFIG_AIO, CONFIG_GONE]
+  - reason: only a trial
+    variants: [small]
+    platforms: [amd64]
+    since: "6.1"
+    until: "6.6"
+    options: [CONFIG_KEXEC]
+"""
+SMALL = hardening.Judged("6.1", "small", "amd64")
 
 
-def test_this_tree_s_allow_list_is_well_formed():
-    assert "CONFIG_MODULE_SIG_ALL" in hardening.read_allowed((ROOT / hardening.ALLOWED).read_text())
+def allowed(kernel=SMALL, text=ALLOWED):
+    return hardening.read_allowed(Source("hardening.yml", text), kernel)
 
 
-def test_the_checker_s_answer_is_read_and_judged(tmp_path, monkeypatch):
-    """The answer has the form of version 0.6 (`-m json`)."""
+def test_an_allowance_counts_for_the_kernels_that_its_group_names():
+    assert allowed() == {
+        "CONFIG_AIO": "programs use it",
+        "CONFIG_GONE": "programs use it",
+        "CONFIG_KEXEC": "only a trial",
+    }
+    for other in (
+        ("6.1", "plain", "amd64"),
+        ("6.1", "small", "arm64"),
+        ("4.11", "small", "amd64"),
+        ("6.12", "small", "amd64"),
+    ):
+        assert "CONFIG_KEXEC" not in allowed(hardening.Judged(*other))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (b"allowed:\n  - options: [CONFIG_B]\n", "reason"),
+        (b"allowed:\n  - {reason: '', options: [CONFIG_B]}\n", "reason"),
+        (b"allowed:\n  - {reason: one, options: [CONFIG_B]}\n  - {reason: two, options: [CONFIG_B]}\n", "already: one"),
+    ],
+)
+def test_an_allowance_needs_one_reason(text, message):
+    with pytest.raises(ConfigError, match=message) as raised:
+        allowed(text=text)
+    assert raised.value.location.file == "hardening.yml"
+
+
+def test_the_groups_of_this_tree_name_what_there_is():
+    source = Source(hardening.ALLOWED, (ROOT / hardening.ALLOWED).read_bytes())
+    schema, problems = typed.read(source, AllowedFile)
+    assert problems == []
+    series = read_all(WorkingTree(ROOT), tuple(path.stem for path in (ROOT / "kernel/series").glob("*.yml")))
+    for group in schema.allowed:
+        assert set(group.variants) <= {variant for each in series.values() for variant in each.variants}
+        assert set(group.platforms) <= {platform.arch for each in series.values() for platform in each.platforms}
+    for each in series.values():
+        for variant in each.variants:
+            for platform in each.platforms:
+                found = hardening.read_allowed(source, hardening.Judged(each.name, variant, platform.arch))
+                assert "CONFIG_MODULE_SIG_ALL" in found
+
+
+@pytest.fixture
+def checker(tmp_path, monkeypatch):
+    """A program that answers as version 0.6 does (`-m json`)."""
     answer = [
         {"option_name": "CONFIG_BUG", "type": "kconfig", "desired_val": "y", "check_result": "OK"},
         {"option_name": "CONFIG_KEXEC", "type": "kconfig", "desired_val": "is not set", "check_result": 'FAIL: "y"'},
@@ -128,13 +184,32 @@ def test_the_checker_s_answer_is_read_and_judged(tmp_path, monkeypatch):
     program.write_text(f"#!/bin/sh\ncat <<'E'\n{json.dumps(answer)}\nE\n")
     program.chmod(0o755)
     monkeypatch.setenv("PATH", str(program.parent), prepend=":")
+    return program
+
+
+def test_the_checker_s_answer_is_read_and_judged(tmp_path, checker):
     opinion = hardening.check(tmp_path / "config", {"CONFIG_AIO": "programs use it", "CONFIG_GONE": "once it did"})
     assert list(map(str, opinion.weaknesses)) == ['CONFIG_KEXEC should be is not set: FAIL: "y"']
     assert [finding.option for finding in opinion.allowed] == ["CONFIG_AIO"]
     assert opinion.idle == ("CONFIG_GONE",)
-    program.write_text("#!/bin/sh\necho nonsense\n")
+    checker.write_text("#!/bin/sh\necho nonsense\n")
     with pytest.raises(KernelError, match="can't be read"):
         hardening.check(tmp_path / "config", {})
+
+
+def test_the_command_fails_for_what_has_no_reason_and_names_a_stale_one(tmp_path, checker):
+    tree = TreeBuilder(tmp_path / "tree")
+    shutil.copytree(ROOT / "kernel", tree.root / "kernel", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pkgtool.yml", tree.root)
+    tree.write("kernel/hardening.yml", ALLOWED.decode())
+    tree.write("linux/.config", "CONFIG_AIO=y\n")
+    call = ("kernel", "config", "--hardening", "--tree", str(tree.root / "linux"))
+    good = CommandLine(tree.root, tmp_path / "store")(*call, "6.1-small").ok()
+    assert good.out.strip() == "kernel-6.1-small: 2 findings stay, each for its reason; no finding needs CONFIG_GONE"
+    bad = CommandLine(tree.root, tmp_path / "store")(*call, "6.1")
+    assert bad.code != 0
+    assert "weaker than it should be in 1 option" in bad.err
+    assert "CONFIG_KEXEC should be is not set" in bad.err
 
 
 def test_without_the_checker_the_command_says_where_it_is(monkeypatch):
