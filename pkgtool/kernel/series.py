@@ -122,7 +122,7 @@ def read(tree: SourceTree, name: str) -> tuple[Series | None, list[ConfigError]]
     path = f"{DIRECTORY}/series/{name}.yml"
     content = tree.read(path)
     if content is None:
-        return None, [ConfigError(f"there is no series {name!r}", location=Location(path), hint="see kernel/series/")]
+        return None, [ConfigError(f"there is no series {name!r}", location=Location(path), hint="pkgtool kernel list")]
     source = Source(path, content)
     schema, problems = typed.read(source, SeriesFile)
     if schema is None:

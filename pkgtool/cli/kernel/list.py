@@ -7,7 +7,7 @@ import json
 from datetime import UTC, datetime
 
 from pkgtool.cli import options
-from pkgtool.errors import ExitCode
+from pkgtool.errors import ExitCode, UsageError
 
 
 def run(parsed: argparse.Namespace) -> int:
@@ -16,8 +16,11 @@ def run(parsed: argparse.Namespace) -> int:
     from pkgtool.workflows.kernels import series_of
     from pkgtool.workflows.tree import find_root
 
+    known = series_of(find_root(parsed.directory))
     chosen = {name.series for name in kernel_names(parsed)}
-    found = [series for name, series in series_of(find_root(parsed.directory)).items() if name in chosen]
+    if unknown := sorted(chosen - known.keys()):
+        raise UsageError(f"there is no series {', '.join(unknown)}", hint=f"there are {', '.join(known)}")
+    found = [series for name, series in known.items() if name in chosen]
     if parsed.json:
         documents = [
             {

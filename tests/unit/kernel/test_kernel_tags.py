@@ -101,7 +101,9 @@ def test_what_determines_a_kernel_moves_both_tags_and_why_names_it(
         assert expected in said, said
 
 
-@pytest.mark.parametrize("path", ["kernel/series/4.9.yml", "kernel/config/debug.config", "pkg/getty/content"])
+@pytest.mark.parametrize(
+    "path", ["kernel/series/4.9.yml", "kernel/config/debug.config", "kernel/hardening.yml", "pkg/getty/content"]
+)
 def test_what_does_not_determine_a_kernel_moves_nothing(tree, pkgtool, path):
     before = pkgtool("show-tag", "kernel-6.1").ok().out
     place = tree.root / path
@@ -118,6 +120,7 @@ def test_what_does_not_determine_a_kernel_moves_nothing(tree, pkgtool, path):
         (("show-tag", "kernel-6.1.1"), "6.1.1 is not pinned in series 6.1"),
         (("kernel", "build", "six"), "'six' is not a kernel series"),
         (("kernel", "build", "6.1-debug", "--variant", "small"), "contradict each other"),
+        (("kernel", "list", "5.10"), "there is no series 5.10"),
         (("kernel", "verify", "6.1"), "the store has no kernel-6.1"),
         (("kernel", "config"), "'kernel config' needs a series"),
         (("kernel", "config", "6.1", "--diff", "none"), "neither a kernel series nor a .config file"),
