@@ -34,10 +34,14 @@ MODULE = "tg3"
 
 @dataclass(frozen=True, slots=True)
 class BootOptions:
-    """`append` is added to the kernel's command line; `seconds` is how long one boot of a test may take."""
+    """`append` is added to the kernel's command line; `seconds` is how long one boot of a test may take.
+
+    `busybox` is the guest's first program, by default this machine's.
+    """
 
     append: str = ""
     seconds: float = 300
+    busybox: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +112,7 @@ def _ready(
     cancel: Cancellation,
 ) -> Iterator[tuple[Bench, Path, Callable[[str], list[Node]]]]:
     """A machine for the built kernel, the kernel's files, and the files of packages by name."""
-    tools = busybox()
+    tools = busybox((options.platforms or (build_platform(),))[0].arch, how.busybox)
     report = build(options, [name, *packages], events=events, cancel=cancel)
     if not report.results.good:
         raise BuildError(f"{name} and the packages to boot with could not all be built", hint=f"pkgtool build {name}")

@@ -86,7 +86,12 @@ def miniature_kernel(directory: Path, *certificates: bytes, compress: object = g
     content = b"".join(certificates)
     padded = content + bytes(-len(content) % 8)
     data = padded + struct.pack("<Q", len(content))
-    header = b"\x7fELF\x02\x01\x01".ljust(32, b"\0") + struct.pack("<Q", 64) + bytes(14) + struct.pack("<HH", 56, 1)
+    header = (
+        (b"\x7fELF\x02\x01\x01".ljust(18, b"\0") + struct.pack("<H", 62)).ljust(32, b"\0")
+        + struct.pack("<Q", 64)
+        + bytes(14)
+        + struct.pack("<HH", 56, 1)
+    )
     program = struct.pack("<IIQQQQQQ", 1, 5, 4096, address, address, len(data), len(data), 4096)
     elf = (header.ljust(64, b"\0") + program).ljust(4096, b"\0") + data
     payload = compress(elf) + struct.pack("<I", len(elf))

@@ -73,6 +73,9 @@ def _other_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--test", action="store_true", help="boot: prove it with the tree's own packages")
     group.add_argument("--append", default="", metavar="WORDS", help="boot: more of the kernel's command line")
     group.add_argument("--seconds", type=float, default=300, metavar="N", help="boot: how long a test may take")
+    group.add_argument(
+        "--busybox", metavar="FILE", help="boot: a static busybox for the kernel's platform (default: this machine's)"
+    )
     group.add_argument("--keyring", metavar="FILE", help="bump: the keys that may sign a release (kernel.org)")
 
 

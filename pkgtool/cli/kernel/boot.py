@@ -6,6 +6,7 @@ import argparse
 import dataclasses
 import json
 import sys
+from pathlib import Path
 
 from pkgtool.cli import options
 from pkgtool.errors import ExitCode
@@ -18,7 +19,7 @@ def run(parsed: argparse.Namespace) -> int:
     from pkgtool.workflows.kernel_boot import BootOptions, boot_console, prove
 
     run_options = kernel_run_options(parsed)
-    how = BootOptions(parsed.append, parsed.seconds)
+    how = BootOptions(parsed.append, parsed.seconds, Path(parsed.busybox) if parsed.busybox else None)
     events = sink_for(options.progress_mode(parsed), verbosity=parsed.verbose)
     with cancellable() as cancel:
         for name in map(str, kernel_names(parsed)):

@@ -18,6 +18,8 @@ from pkgtool.kernel.boot.cpio import Node
 
 TOOLS = "pkgtool"
 _PT_INTERP = 3
+_MACHINES = {"amd64": 62, "arm64": 183}
+"""EM_X86_64 and EM_AARCH64 (elf.h)."""
 READY = "pkgtool: the guest is up"
 ENDED = "pkgtool: ended with status"
 
@@ -42,21 +44,24 @@ $b reboot -f
 """
 
 
-def busybox(path: Path | None = None) -> Path:
-    """A statically linked busybox. Raises `ToolMissing`."""
+def busybox(arch: str, path: Path | None = None) -> Path:
+    """A statically linked busybox for a guest of this architecture: the one at `path`, else this machine's.
+
+    Raises `ToolMissing`.
+    """
     candidates = [path] if path else [Path(found) for found in (programs.find("busybox"),) if found]
     for candidate in candidates:
-        if candidate.is_file() and is_static(candidate.read_bytes()):
+        if candidate.is_file() and is_static(candidate.read_bytes(), arch):
             return candidate
     raise ToolMissing(
-        "a static busybox is not installed: it is the first program in a booted kernel",
-        hint="sudo apt-get install busybox-static",
+        f"there is no static busybox for {arch}, the first program in a booted kernel",
+        hint="sudo apt-get install busybox-static; of another platform, unpack it and name --busybox FILE",
     )
 
 
-def is_static(program: bytes) -> bool:
-    """Whether a 64-bit ELF program needs no dynamic linker: it has no PT_INTERP header (elf(5))."""
-    if program[:5] != b"\x7fELF\x02":
+def is_static(program: bytes, arch: str) -> bool:
+    """Whether a 64-bit ELF program is for `arch` and needs no dynamic linker: it has no PT_INTERP header (elf(5))."""
+    if program[:5] != b"\x7fELF\x02" or struct.unpack_from("<H", program, 18)[0] != _MACHINES.get(arch):
         return False
     start, (size, count) = struct.unpack_from("<Q", program, 32)[0], struct.unpack_from("<HH", program, 54)
     kinds = (struct.unpack_from("<I", program, start + index * size)[0] for index in range(count))

@@ -19,4 +19,4 @@ def built(tmp_path_factory) -> BuiltKernel:
 
 @pytest.fixture(scope="session")
 def tools() -> Path:
-    return busybox()
+    return busybox("amd64")

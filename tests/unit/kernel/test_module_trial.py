@@ -6,9 +6,9 @@ import sys
 
 import pytest
 
-from pkgtool.errors import KernelError
+from pkgtool.errors import KernelError, ToolMissing
 from pkgtool.kernel.boot.guest import BootFailed
-from pkgtool.kernel.boot.initramfs import initramfs, is_static
+from pkgtool.kernel.boot.initramfs import busybox, initramfs, is_static
 from pkgtool.kernel.boot.module_trial import GENUINE, ModuleTrial, Trial, _read, dependencies, forgeries
 from pkgtool.kernel.signature import trailer
 from pkgtool.kernel.verify import Refusal, Trust, verify_modules
@@ -81,10 +81,21 @@ def test_a_kernel_that_judges_wrongly_fails(trials, listed):
 
 def test_static_programs_are_told_from_dynamic_ones(tmp_path):
     with open(sys.executable, "rb") as file:
-        assert not is_static(file.read())
+        assert not is_static(file.read(), "amd64")
     kernel, _ = miniature_kernel(tmp_path, b"0" * 8, compress=bytes)
-    assert is_static(kernel.read_bytes()[1040:])
-    assert not is_static(b"#!/bin/sh\n")
+    program = kernel.read_bytes()[1040:]
+    assert is_static(program, "amd64")
+    assert not is_static(program, "arm64")
+    assert not is_static(b"#!/bin/sh\n", "amd64")
+
+
+def test_a_guest_of_another_platform_needs_its_own_busybox(tmp_path):
+    kernel, _ = miniature_kernel(tmp_path, b"0" * 8, compress=bytes)
+    (tmp_path / "busybox").write_bytes(kernel.read_bytes()[1040:])
+    assert busybox("amd64", tmp_path / "busybox") == tmp_path / "busybox"
+    with pytest.raises(ToolMissing, match="no static busybox for arm64") as raised:
+        busybox("arm64", tmp_path / "busybox")
+    assert "--busybox" in str(raised.value.hint)
 
 
 def test_the_rootfs_keeps_its_files_beside_the_tools(tmp_path):
