@@ -132,7 +132,7 @@ configure() {
 }
 
 # How many objects the last such build had, for whoever shows progress; it stays beside the compiler cache.
-object_count=$KERNEL_CCACHE/objects-$series-$KERNEL_ARCH
+object_count=$KERNEL_CCACHE/objects-$series-$KERNEL_ARCH-$(echo "$KERNEL_FRAGMENTS" | cksum | cut -d ' ' -f 1)
 
 expected_objects() {
     if [ -n "$KERNEL_CCACHE" ] && [ -s "$object_count" ]; then printf ', about %s objects' "$(cat "$object_count")"; fi
