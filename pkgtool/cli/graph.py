@@ -24,9 +24,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(parsed: argparse.Namespace) -> int:
     from pkgtool.cli.run_options import run_options
     from pkgtool.report import graph_report
-    from pkgtool.workflows.tree import open_workspace
+    from pkgtool.workflows.tree import open_packages
 
-    workspace, names = open_workspace(run_options(parsed), parsed.packages)
+    workspace, names = open_packages(run_options(parsed), parsed.packages)
     kind = "json" if parsed.json else parsed.format
     options.emit(graph_report.FORMATS[kind](workspace.packages, names))
     return ExitCode.OK

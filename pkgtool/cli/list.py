@@ -23,9 +23,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(parsed: argparse.Namespace) -> int:
     from pkgtool.cli.run_options import run_options
     from pkgtool.report.text import table
-    from pkgtool.workflows.tree import open_workspace
+    from pkgtool.workflows.tree import open_packages
 
-    workspace, names = open_workspace(run_options(parsed), parsed.packages)
+    workspace, names = open_packages(run_options(parsed), parsed.packages)
     packages = [workspace.packages[name] for name in names]
     if parsed.json:
         documents = [

@@ -14,7 +14,7 @@ from pkgtool.inputs.go_source import GoProxies
 from pkgtool.workflows.locks import make_fetcher, read_locks
 from pkgtool.workflows.options import RunOptions
 from pkgtool.workflows.told import told
-from pkgtool.workflows.tree import build_platform, open_store, open_workspace, target_platforms
+from pkgtool.workflows.tree import build_platform, open_packages, open_store, target_platforms
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ def fetch(options: RunOptions, arguments: Sequence[str], *, events: Sink, cancel
     What is there already is hashed, and fetched again if it is damaged: nothing may be missing offline.
     Raises `InputError` or `Problems` for what no place serves, `ConfigError` for stale locks.
     """
-    workspace, names = open_workspace(options, arguments)
+    workspace, names = open_packages(options, arguments)
     store = open_store(options, workspace)
     wanted = {*target_platforms(options, workspace, all_by_default=True), build_platform()}
     chosen = closure(workspace.packages, names)

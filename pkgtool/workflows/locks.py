@@ -27,7 +27,7 @@ from pkgtool.oci.store import Store
 from pkgtool.values import Digest
 from pkgtool.workflows.options import RunOptions
 from pkgtool.workflows.told import told
-from pkgtool.workflows.tree import open_store, open_workspace
+from pkgtool.workflows.tree import open_packages, open_store
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ def lock(
     `update` names what may move, in the packages of `arguments`, or without any in all whose locks have it; None lets
     everything move. Raises `InputError`, `ConfigError`, `UsageError`.
     """
-    workspace, names = open_workspace(options, arguments)
+    workspace, names = open_packages(options, arguments)
     if update and not arguments:
         names = _with_inputs(workspace, names, update)
     store = open_store(options, workspace)
@@ -140,7 +140,7 @@ def _own(moving: frozenset[str] | None, previous: Lock | None, *, named: bool) -
 
 def check(options: RunOptions, arguments: Sequence[str]) -> tuple[str, ...]:
     """The packages whose locks were checked. Raises `CheckFailed` for stale ones, else as `read_locks` does."""
-    workspace, names = open_workspace(options, arguments)
+    workspace, names = open_packages(options, arguments)
     return tuple(read_locks(workspace, names, stale=CheckFailed))
 
 

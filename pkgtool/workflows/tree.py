@@ -46,7 +46,8 @@ def open_tree(
     commit, whatever is checked out. Raises `ConfigError`, `SourceError`, or `UsageError` for an argument that is no
     package.
     """
-    workspace, names = open_workspace(options, arguments, commit=commit)
+    opened = open_workspace(options, arguments, commit=commit) if commit else open_packages(options, arguments)
+    workspace, names = opened
     chosen = set(workspace.packages) if everything else closure(workspace.packages, names)
     paths = {part.path: None for name in chosen for part in workspace.packages[name].context}
     if options.tag.hash_path is not None:
@@ -80,6 +81,18 @@ def open_workspace(
     make = kernels.maker(root, files, options)
     workspace = load(files, LoadOptions(str(root), prefix, options.overrides, also, tuple(given), make))
     return workspace, _names(workspace, given)
+
+
+def open_packages(options: RunOptions, arguments: Sequence[str] = ()) -> tuple[Workspace, tuple[str, ...]]:
+    """What `open_workspace` answers, for who works on packages. Raises `UsageError` too, where there are none."""
+    workspace, names = open_workspace(options, arguments)
+    if not names and not workspace.packages:
+        raise UsageError(
+            f"there is no package in {workspace.root}: no {options.overrides.build_file} in "
+            + " or ".join(workspace.settings.packages),
+            hint="pkgtool -C DIRECTORY works on another tree; docs/configuration.md says how a tree is laid out",
+        )
+    return workspace, names
 
 
 def find_root(directory: Path) -> Path:

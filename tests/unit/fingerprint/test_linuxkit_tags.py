@@ -168,7 +168,9 @@ def test_files_with_odd_names(tree: TreeBuilder, pkgtool: CommandLine, name: byt
 
 
 def test_outside_git_there_is_no_tag(tmp_path: Path) -> None:
-    (tmp_path / "x").mkdir()
+    (tmp_path / "x/pkg/a").mkdir(parents=True)
+    (tmp_path / "x/pkg/a/build.yml").write_text("image: a\n")
+    (tmp_path / "x/pkg/a/Dockerfile").write_text("FROM scratch\n")
     ended = CommandLine(tmp_path / "x", tmp_path / "store")("show-tag")
     assert ended.code == 4
     assert f"error: {tmp_path / 'x'} is not in a git repository" in ended.err
