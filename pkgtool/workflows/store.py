@@ -65,7 +65,7 @@ def gc(options: RunOptions, limits: Limits, *, dry_run: bool) -> Collected:
     store = find_store(options)
     try:
         needs = _needs(open_tree(options, everything=True), store)
-    except SourceError:
+    except (SourceError, UsageError):  # outside any repository, or where there is no package
         needs = Needs()
     with store.in_use(exclusive=True):
         return collect(store, needs, limits, dry_run=dry_run)

@@ -17,3 +17,9 @@ def test_it_is_said_where_packages_were_looked_for(command: tuple[str, ...], tmp
     assert ended.code == 2
     assert f"error: there is no package in {tmp_path}: no build.yml in pkg/* or ." in ended.err
     assert "pkgtool -C DIRECTORY" in ended.err
+
+
+def test_a_store_is_collected_from_anywhere(tmp_path: Path) -> None:
+    """Nothing counts as needed there, and nothing that was used of late is removed."""
+    ended = CommandLine(tmp_path, tmp_path / "store")("store", "gc").ok()
+    assert ended.out.startswith("0 references, 0 results, 0 blobs, 0 inputs removed")
