@@ -76,9 +76,9 @@ class PullAction:
         record = MemoRecord(descriptor, manifest.blobs, f"pulled from {source.name}", seconds)
         if accepted.claims:
             # Only who has a policy needs to read statements.
-            from pkgtool.actions import taken
+            from pkgtool.actions import pulled_statements
 
-            taken.keep(self._site.store, self._site.package(step.package).repository, accepted.claims)
+            pulled_statements.keep(self._site.store, self._site.package(step.package).repository, accepted.claims)
         self._site.store.remember(step.key, record)
         return StepResult(Outcome.PULLED, record, seconds, sent=copied.sent)
 

@@ -6,8 +6,8 @@ import time
 from collections.abc import Mapping
 from dataclasses import replace
 
+from pkgtool.actions.attestations import Attestations
 from pkgtool.actions.site import Site
-from pkgtool.actions.testimony import Testimony
 from pkgtool.cancel import Cancellation
 from pkgtool.errors import SigningError
 from pkgtool.events import StepProgress
@@ -50,8 +50,8 @@ class SignAction:
         subjects = [*([found.descriptor] if found.descriptor else []), *found.images.values()]
         if not subjects:
             raise SigningError(f"{repository.name} has no {fingerprint.reference.tag} to sign", hint="pkgtool push")
-        testimony = Testimony(self._site, repository, step.package, self._attestor)
-        statements = list(testimony.about(found.descriptor, found.images))
+        attestations = Attestations(self._site, repository, step.package, self._attestor)
+        statements = list(attestations.about(found.descriptor, found.images))
         total = len(subjects) + len(statements)
         new = 0
         for number, subject in enumerate(subjects):

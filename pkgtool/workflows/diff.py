@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pkgtool.actions.testimony import inventory_of
+from pkgtool.actions.attestations import inventory_of
 from pkgtool.cancel import Cancellation
 from pkgtool.errors import UsageError
 from pkgtool.events import Sink

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pkgtool.actions import taken
-from pkgtool.actions.testimony import created, inventory_of, sbom_subject
+from pkgtool.actions import pulled_statements
+from pkgtool.actions.attestations import created, inventory_of, sbom_subject
 from pkgtool.errors import StoreError, UsageError
 from pkgtool.oci.documents import Descriptor
 from pkgtool.oci.store.statements import PROVENANCE
@@ -77,7 +77,7 @@ def _taken(planned: Planned, image: Descriptor, predicate_type: str) -> Statemen
     """What others said about an image that was not built here, as far as the tree's policy accepted it."""
     if planned.store.statements.read(image.digest, PROVENANCE):
         return None
-    statements = taken.read(planned.store, image.digest)
+    statements = pulled_statements.read(planned.store, image.digest)
     return next((each for each in statements if each.predicate_type == predicate_type), None)
 
 

@@ -16,7 +16,7 @@ from datetime import datetime
 from typing import Any
 
 from pkgtool import __version__
-from pkgtool.actions import taken
+from pkgtool.actions import pulled_statements
 from pkgtool.actions.site import Site
 from pkgtool.actions.statements import make_inventory, source_of
 from pkgtool.events import Note
@@ -36,7 +36,7 @@ from pkgtool.values import Digest, Platform
 
 
 @dataclass(frozen=True, slots=True)
-class Saying:
+class Attestation:
     """A statement to be attached. The same signer has said it already if a statement of its type gives the same `said`
     there."""
 
@@ -50,7 +50,7 @@ def _anything(_predicate: Mapping[str, Any]) -> object:
     return None
 
 
-class Testimony:
+class Attestations:
     """What this store and this signer can say about what lies in a repository under a package's tag."""
 
     def __init__(self, site: Site, repository: Repository, package: str, attestor: Attestor) -> None:
@@ -59,7 +59,7 @@ class Testimony:
         self._name = package
         self._attestor = attestor
 
-    def about(self, index: Descriptor | None, images: Mapping[Platform, Descriptor]) -> Iterator[Saying]:
+    def about(self, index: Descriptor | None, images: Mapping[Platform, Descriptor]) -> Iterator[Attestation]:
         """The statements about each platform's image, then those about the index."""
         inventories: list[Inventory] = []
         for platform, image in sorted(images.items()):
@@ -75,34 +75,34 @@ class Testimony:
         if index and len(inventories) == len(images):
             yield from self._of_index(index, images, inventories)
 
-    def _of_image(self, image: Descriptor, platform: Platform, inventory: Inventory) -> Iterator[Saying]:
+    def _of_image(self, image: Descriptor, platform: Platform, inventory: Inventory) -> Iterator[Attestation]:
         provenance = self._site.store.statements.read(image.digest, PROVENANCE)
         if provenance:
-            yield Saying(image, Statement.parse(provenance, what=f"the provenance of {self._name} {platform}"))
-            yield from (Saying(image, each) for each in self._sboms(image, [inventory]))
+            yield Attestation(image, Statement.parse(provenance, what=f"the provenance of {self._name} {platform}"))
+            yield from (Attestation(image, each) for each in self._sboms(image, [inventory]))
         else:
             yield from self._of_others(image, self._sboms(image, [inventory]))
 
     def _of_index(
         self, index: Descriptor, images: Mapping[Platform, Descriptor], inventories: list[Inventory]
-    ) -> Iterator[Saying]:
-        provenance = Saying(index, self._index_provenance(index, images), essence_of_index)
+    ) -> Iterator[Attestation]:
+        provenance = Attestation(index, self._index_provenance(index, images), essence_of_index)
         built = [self._site.store.statements.read(image.digest, PROVENANCE) for image in images.values()]
         if all(built):
             yield provenance
-            yield from (Saying(index, each) for each in self._sboms(index, inventories))
+            yield from (Attestation(index, each) for each in self._sboms(index, inventories))
         else:
             yield from self._of_others(index, (provenance.statement, *self._sboms(index, inventories)))
 
-    def _of_others(self, subject: Descriptor, own: Iterable[Statement]) -> Iterator[Saying]:
+    def _of_others(self, subject: Descriptor, own: Iterable[Statement]) -> Iterator[Attestation]:
         """About what was not made here: what came along with it, else our own where there is none at all."""
-        came = {each.predicate_type: each for each in taken.read(self._site.store, subject.digest)}
+        came = {each.predicate_type: each for each in pulled_statements.read(self._site.store, subject.digest)}
         for each in came.values():
-            yield Saying(subject, each, _anything)
+            yield Attestation(subject, each, _anything)
         for each in own:
             kind = each.predicate_type
             if kind not in came and not only_by_others(self._repository, subject.digest, kind, self._attestor):
-                yield Saying(subject, each, _anything)
+                yield Attestation(subject, each, _anything)
 
     def _sboms(self, subject: Descriptor, inventories: list[Inventory]) -> Iterator[Statement]:
         described = self._described(subject, inventories)
