@@ -123,7 +123,7 @@ configure() {
     step 3 "configure: $KERNEL_FRAGMENTS"
     # shellcheck disable=SC2086
     PYTHONDONTWRITEBYTECODE=1 python3 "$here/configure.py" --tree "$tree" --fragments "$KERNEL_CONTEXT/config" \
-        --series "$series" --platform "$KERNEL_ARCH" --make ARCH=$arch --make CROSS_COMPILE=$triplet- \
+        --release "$KERNEL_VERSION" --platform "$KERNEL_ARCH" --make ARCH=$arch --make CROSS_COMPILE=$triplet- \
         --make CC="$compiler" --make HOSTCC="$host_compiler" $KERNEL_FRAGMENTS
     # The layout of randomised structures is part of the result, so its seed has to be as fixed as all else.
     if grep -q '^CONFIG_RANDSTRUCT=y' "$tree/.config"; then

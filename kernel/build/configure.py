@@ -80,7 +80,7 @@ def explained(tree: Path, lost: list[tuple[fragments.Wish, str]], variables: Map
 def main() -> int:
     options = _options()
     try:
-        wishes = fragments.load(options.fragments, options.names, options.series, options.platform)
+        wishes = fragments.load(options.fragments, options.names, options.release, options.platform)
     except (fragments.FragmentError, OSError) as problem:
         print(f"error: {problem}", file=sys.stderr)
         return 2
@@ -109,7 +109,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tree", type=Path, default=Path(), help="the unpacked kernel (default: here)")
     parser.add_argument("--fragments", type=Path, required=True, metavar="DIR", help="where NAME.config lies")
-    parser.add_argument("--series", required=True, help="decides about `since` and `until`, such as 6.1")
+    parser.add_argument("--release", required=True, help="decides about `since` and `until`, such as 6.1.192")
     parser.add_argument("--platform", required=True, metavar="ARCH", help="amd64 or arm64")
     parser.add_argument("--make", action="append", default=[], metavar="VAR=VALUE", help="given to make; ARCH at least")
     parser.add_argument("--merge-only", action="store_true", help="print the merged fragments; needs no tree")

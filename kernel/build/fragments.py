@@ -1,14 +1,15 @@
-"""Configuration fragments: read, chosen for a series and a platform, and merged.
+"""Configuration fragments: read, chosen for a release and a platform, and merged.
 
 A fragment is a `.config` file with a condition where a symbol does not exist everywhere:
 
     CONFIG_VIRTIO_MENU=y            # since 5.8
     CONFIG_NF_CONNTRACK_IPV4=m      # until 4.18
     CONFIG_PVH=y                    # since 5.0, only amd64
+    CONFIG_RANDOM_TRUST_CPU=y       # since 4.9.337, until 4.9
 
-`since` and `until` include the series they name; `only` names platforms as OCI does. `CONFIG_X=n` and
-`# CONFIG_X is not set` mean the same. NAME.ARCH.config beside NAME.config is read after it, for that platform.
-Of two fragments that set one symbol the later one counts.
+`since` and `until` include what they name, a series or one release of it; `only` names platforms as OCI does.
+`CONFIG_X=n` and `# CONFIG_X is not set` mean the same. NAME.ARCH.config beside NAME.config is read after it, for that
+platform. Of two fragments that set one symbol the later one counts.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from pathlib import Path
 
 _SET = re.compile(r'CONFIG_(?P<name>\w+)=(?P<value>"(?:[^"\\]|\\.)*"|[^\s"#]+)(?:\s+#\s*(?P<condition>.*))?\Z')
 _UNSET = re.compile(r"#\s*CONFIG_(?P<name>\w+) is not set(?:\s+#\s*(?P<condition>.*))?\Z")
-_CONDITION = re.compile(r"(since|until)\s+(\d+)\.(\d+)\Z|(only)\s+([a-z0-9]+(?:\s+[a-z0-9]+)*)\Z")
+_CONDITION = re.compile(r"(since|until)\s+(\d+\.\d+(?:\.\d+)?)\Z|(only)\s+([a-z0-9]+(?:\s+[a-z0-9]+)*)\Z")
 
 
 class FragmentError(Exception):
@@ -41,31 +42,31 @@ class Wish:
         return f"{self.file}:{self.line}"
 
 
-def parse_series(text: str) -> tuple[int, int]:
-    """`6.1` → (6, 1); a full version such as 6.1.192 counts as its series."""
-    match = re.match(r"(\d+)\.(\d+)(?:\.|\Z)", text)
-    if not match:
-        raise FragmentError(f"{text!r} is not a kernel version such as 6.1")
-    return int(match[1]), int(match[2])
+def parse_version(text: str) -> tuple[int, ...]:
+    """`6.1.192` → (6, 1, 192), `6.1` → (6, 1). Raises `FragmentError`."""
+    if not re.match(r"\d+\.\d+(?:\.\d+)?\Z", text):
+        raise FragmentError(f"{text!r} is not a kernel version such as 6.1.192")
+    return tuple(map(int, text.split(".")))
 
 
-def applies(condition: str, series: tuple[int, int], arch: str) -> bool:
+def applies(condition: str, version: tuple[int, ...], arch: str) -> bool:
     """Whether a condition such as `since 5.8, only amd64` holds. Raises `ValueError` for anything else."""
     for part in filter(None, (piece.strip() for piece in condition.split(","))):
         match = _CONDITION.match(part)
         if not match:
-            raise ValueError(f"{part!r} is none of: since X.Y, until X.Y, only ARCH")
-        kind, major, minor, _, arches = match.groups()
-        if kind == "since" and series < (int(major), int(minor)):
+            raise ValueError(f"{part!r} is none of: since X.Y, until X.Y, since X.Y.Z, until X.Y.Z, only ARCH")
+        kind, bound, _, arches = match.groups()
+        limit = parse_version(bound) if bound else ()
+        if kind == "since" and version < limit:
             return False
-        if kind == "until" and series > (int(major), int(minor)):
+        if kind == "until" and version[: len(limit)] > limit:
             return False
         if arches and arch not in arches.split():
             return False
     return True
 
 
-def read(text: str, file: str, series: tuple[int, int], arch: str) -> list[Wish]:
+def read(text: str, file: str, version: tuple[int, ...], arch: str) -> list[Wish]:
     """The wishes of one fragment that apply. Raises `FragmentError` for a bad or repeated line."""
     wishes: dict[str, Wish] = {}
     for number, raw in enumerate(text.splitlines(), 1):
@@ -77,7 +78,7 @@ def read(text: str, file: str, series: tuple[int, int], arch: str) -> list[Wish]
             continue
         fields = match.groupdict()
         try:
-            wanted = applies(fields["condition"] or "", series, arch)
+            wanted = applies(fields["condition"] or "", version, arch)
         except ValueError as problem:
             raise FragmentError(f"{file}:{number}: {problem}") from problem
         if not wanted:
@@ -109,10 +110,10 @@ def merge(fragments: Sequence[Sequence[Wish]]) -> dict[str, Wish]:
     return merged
 
 
-def load(directory: Path, names: Iterable[str], series: str, arch: str) -> dict[str, Wish]:
-    """Read and merge the named fragments of a directory for one series and platform."""
-    version = parse_series(series)
-    return merge([read(path.read_text(), str(path), version, arch) for path in paths(directory, names, arch)])
+def load(directory: Path, names: Iterable[str], version: str, arch: str) -> dict[str, Wish]:
+    """Read and merge the named fragments of a directory for one release and platform."""
+    numbers = parse_version(version)
+    return merge([read(path.read_text(), str(path), numbers, arch) for path in paths(directory, names, arch)])
 
 
 def to_config(wishes: Mapping[str, Wish]) -> str:

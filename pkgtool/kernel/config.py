@@ -15,6 +15,7 @@ from typing import Any
 
 from pkgtool import process
 from pkgtool.errors import ConfigError, KernelError, Location, raise_all
+from pkgtool.kernel.package import KernelName
 from pkgtool.kernel.series import DIRECTORY, Series
 from pkgtool.process import Completed
 from pkgtool.values import Platform
@@ -51,16 +52,16 @@ class Change:
         return f"CONFIG_{self.symbol}: {self.before} → {self.after}"
 
 
-def merged(root: Path, series: Series, variant: str, platform: Platform) -> tuple[Asked, ...]:
-    """What the fragments of a variant ask for. Needs no kernel source. Raises `ConfigError`."""
-    done = _script(root, series, variant, platform, ["--merge-only", "--json"])
+def merged(root: Path, series: Series, kernel: KernelName, platform: Platform) -> tuple[Asked, ...]:
+    """What the fragments of a kernel ask for. Needs no kernel source. Raises `ConfigError`, `KernelError`."""
+    done = _script(root, series, kernel, platform, ["--merge-only", "--json"])
     return tuple(
         Asked(wish["name"], wish["value"], _location(root, wish["file"], wish["line"]))
         for wish in json.loads(done.output)
     )
 
 
-def configure(root: Path, series: Series, variant: str, platform: Platform, linux: Path) -> Configured:
+def configure(root: Path, series: Series, kernel: KernelName, platform: Platform, linux: Path) -> Configured:
     """Configure the unpacked kernel tree `linux` and insist on the result.
 
     Raises `KernelError` (several as `Problems`) for each symbol that was asked for and did not survive, with the
@@ -70,7 +71,7 @@ def configure(root: Path, series: Series, variant: str, platform: Platform, linu
     compiler = f"{prefix}{series.compiler}"
     variables = (f"ARCH={arch}", f"CROSS_COMPILE={prefix}", f"CC={compiler}", f"HOSTCC={series.compiler}")
     arguments = ["--tree", str(linux), "--json", *(part for pair in variables for part in ("--make", pair))]
-    report = json.loads(_script(root, series, variant, platform, arguments).output)
+    report = json.loads(_script(root, series, kernel, platform, arguments).output)
     raise_all(_lost(root, difference) for difference in report["differences"])
     return Configured(report["asked"], (linux / ".config").read_text())
 
@@ -88,12 +89,13 @@ def diff(before: Mapping[str, str], after: Mapping[str, str]) -> tuple[Change, .
     return tuple(change for change in changes if change.before != change.after)
 
 
-def _script(root: Path, series: Series, variant: str, platform: Platform, arguments: list[str]) -> Completed:
+def _script(root: Path, series: Series, kernel: KernelName, platform: Platform, arguments: list[str]) -> Completed:
     if platform.arch not in _ARCHES:
         raise KernelError(f"kernels are not built for {platform}", hint=f"known: {', '.join(_ARCHES)}")
     base = root / DIRECTORY
     command = [sys.executable, str(base / "build/configure.py"), "--fragments", str(base / "config")]
-    command += ["--series", series.name, "--platform", platform.arch, *arguments, *series.fragments(variant)]
+    release = series.release(kernel.version).version
+    command += ["--release", release, "--platform", platform.arch, *arguments, *series.fragments(kernel.variant)]
     done = process.run(command, why="configure a kernel", accept=(0, 1, 2), env={"PYTHONDONTWRITEBYTECODE": "1"})
     if done.returncode == 2:
         said = done.errors.decode("utf-8", "replace").strip().splitlines() or ["no reason given"]

@@ -66,7 +66,8 @@ def check(config: Path, allowed: Mapping[str, str]) -> Opinion:
     try:
         findings = [found for entry in json.loads(done.output) if (found := _weakness(entry))]
     except (ValueError, KeyError, IndexError, TypeError) as problem:
-        raise KernelError(f"{PROGRAM} gave an answer that can't be read: {problem}") from problem
+        said = done.errors.decode("utf-8", "replace").strip().splitlines()
+        raise KernelError(f"{PROGRAM} gave an answer that can't be read: {problem}", details=said) from problem
     return judge(findings, allowed)
 
 

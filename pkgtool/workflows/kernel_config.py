@@ -22,7 +22,7 @@ from pkgtool.workflows.tree import find_root
 def asked(options: RunOptions, name: KernelName) -> tuple[Asked, ...]:
     """What the fragments of a kernel ask for. Raises `ConfigError`."""
     root, series = _series(options, name)
-    return config.merged(root, series, name.variant, _platform(options, series))
+    return config.merged(root, series, name, _platform(options, series))
 
 
 def configured(options: RunOptions, name: KernelName, linux: Path) -> Configured:
@@ -30,20 +30,25 @@ def configured(options: RunOptions, name: KernelName, linux: Path) -> Configured
     root, series = _series(options, name)
     if not (linux / "Kbuild").is_file():
         raise UsageError(f"{linux} is no kernel source", hint="unpack one there, and name its top directory")
-    return config.configure(root, series, name.variant, _platform(options, series), linux)
+    return config.configure(root, series, name, _platform(options, series), linux)
 
 
 def hardened(options: RunOptions, name: KernelName, linux: Path | None = None) -> Opinion:
     """What kernel-hardening-checker says of a kernel of the store, or of the .config of a tree.
 
-    Raises `ToolMissing` without the program, `StoreError` for a kernel that is not built, `ConfigError` or `Problems`
-    for an allow list that is no good.
+    Raises `ToolMissing` without the program, `StoreError` for a kernel that is not built, `UsageError` for a tree that
+    is not configured, `ConfigError` or `Problems` for an allow list that is no good.
     """
     root, series = _series(options, name)
     hardening.require()
     kernel = Judged(series.name, name.variant, _platform(options, series).arch)
     allowed = hardening.read_allowed(Source(hardening.ALLOWED, (root / hardening.ALLOWED).read_bytes()), kernel)
     if linux:
+        if not (linux / ".config").is_file():
+            raise UsageError(
+                f"{linux} has no .config to judge",
+                hint=f"'pkgtool kernel config {str(name).removeprefix('kernel-')} --tree {linux}' makes it",
+            )
         return hardening.check(linux / ".config", allowed)
     with unpacked(options, str(name)) as images:
         return hardening.check(images[0][1] / seal.CONFIG, allowed)

@@ -33,18 +33,24 @@ def scripts():
         sys.path.remove(str(ROOT / "kernel/build"))
 
 
-def read(scripts, text, series="6.1", arch="amd64"):
+def read(scripts, text, version="6.1.192", arch="amd64"):
     fragments = scripts[0]
-    return {w.name: w.value for w in fragments.read(text, "x.config", fragments.parse_series(series), arch)}
+    return {w.name: w.value for w in fragments.read(text, "x.config", fragments.parse_version(version), arch)}
 
 
 @pytest.mark.parametrize(
-    ("condition", "series", "arch", "there"),
+    ("condition", "version", "arch", "there"),
     [
-        ("since 5.8", "5.8", "amd64", True),
-        ("since 5.8", "5.7", "amd64", False),
-        ("since 4.9", "4.11", "amd64", True),
-        ("until 4.18", "4.18", "amd64", True),
+        ("since 5.8", "5.8.0", "amd64", True),
+        ("since 5.8", "5.8.3", "amd64", True),
+        ("since 5.8", "5.7.19", "amd64", False),
+        ("since 4.9", "4.11.12", "amd64", True),
+        ("since 4.9.337, until 4.9", "4.9.31", "amd64", False),
+        ("since 4.9.337, until 4.9", "4.9.337", "amd64", True),
+        ("since 4.9.337, until 4.9", "4.11.12", "amd64", False),
+        ("until 4.9.30", "4.9.30", "amd64", True),
+        ("until 4.9.30", "4.9.31", "amd64", False),
+        ("until 4.18", "4.18.20", "amd64", True),
         ("until 4.18", "4.19", "amd64", False),
         ("only arm64", "6.1", "amd64", False),
         ("only arm64 amd64", "6.1", "amd64", True),
@@ -52,9 +58,9 @@ def read(scripts, text, series="6.1", arch="amd64"):
         ("", "6.1", "amd64", True),
     ],
 )
-def test_conditions(scripts, condition, series, arch, there):
-    assert bool(read(scripts, f"CONFIG_A=y  # {condition}\n", series, arch)) is there
-    assert bool(read(scripts, f"# CONFIG_A is not set  # {condition}\n", series, arch)) is there
+def test_conditions(scripts, condition, version, arch, there):
+    assert bool(read(scripts, f"CONFIG_A=y  # {condition}\n", version, arch)) is there
+    assert bool(read(scripts, f"# CONFIG_A is not set  # {condition}\n", version, arch)) is there
 
 
 def test_values_keep_their_form(scripts):
@@ -192,9 +198,10 @@ def test_the_checker_s_answer_is_read_and_judged(tmp_path, checker):
     assert list(map(str, opinion.weaknesses)) == ['CONFIG_KEXEC should be is not set: FAIL: "y"']
     assert [finding.option for finding in opinion.allowed] == ["CONFIG_AIO"]
     assert opinion.idle == ("CONFIG_GONE",)
-    checker.write_text("#!/bin/sh\necho nonsense\n")
-    with pytest.raises(KernelError, match="can't be read"):
+    checker.write_text("#!/bin/sh\necho nonsense; echo 'no such file' >&2\n")
+    with pytest.raises(KernelError, match="can't be read") as raised:
         hardening.check(tmp_path / "config", {})
+    assert raised.value.details == ("no such file",)
 
 
 def test_the_command_fails_for_what_has_no_reason_and_names_a_stale_one(tmp_path, checker):
@@ -210,6 +217,10 @@ def test_the_command_fails_for_what_has_no_reason_and_names_a_stale_one(tmp_path
     assert bad.code != 0
     assert "weaker than it should be in 1 option" in bad.err
     assert "CONFIG_KEXEC should be is not set" in bad.err
+    (tree.root / "linux/.config").unlink()
+    bare = CommandLine(tree.root, tmp_path / "store")(*call, "6.1-small")
+    assert "has no .config to judge" in bare.err
+    assert f"'pkgtool kernel config 6.1-small --tree {tree.root / 'linux'}' makes it" in bare.err
 
 
 def test_without_the_checker_the_command_says_where_it_is(monkeypatch):

@@ -20,6 +20,7 @@ from tests.support.kernel import ROOT
 NAMES = ("4.4", "4.9", "4.11", "6.1", "6.12")
 SERIES = read_all(WorkingTree(ROOT), NAMES)
 BUILDS = [(s, v, p) for s in SERIES.values() for v in s.variants for p in s.platforms]
+SMALL = KernelName("6.1", variant="small")
 
 
 @pytest.fixture
@@ -70,7 +71,8 @@ def test_no_patch_is_idle():
     ("series", "variant", "platform"), BUILDS, ids=[f"{s.name}-{v}-{p.arch}" for s, v, p in BUILDS]
 )
 def test_what_is_asked_for_keeps_the_rules(series, variant, platform):
-    asked = {wish.symbol: wish.value for wish in config.merged(ROOT, series, variant, platform)}
+    kernel = KernelName(series.name, variant=variant)
+    asked = {wish.symbol: wish.value for wish in config.merged(ROOT, series, kernel, platform)}
     assert asked["MODULE_SIG"] == "y"
     assert asked["MODULE_SIG_FORCE"] == ("y" if series.enforce else "n")
     assert asked["MODULE_SIG_ALL"] == "n"
@@ -82,7 +84,7 @@ def test_what_is_asked_for_keeps_the_rules(series, variant, platform):
 
 
 def test_a_symbol_s_place_is_known():
-    first = config.merged(ROOT, SERIES["6.1"], "small", Platform.parse("amd64"))[0]
+    first = config.merged(ROOT, SERIES["6.1"], SMALL, Platform.parse("amd64"))[0]
     assert str(first.location) == "kernel/config/base.config:3:1"
     assert first.location.text == 'CONFIG_LOCALVERSION="-linuxkit"'
 
@@ -200,6 +202,6 @@ def test_a_fragment_s_mistake_is_told_by_line(tree):
     path = Path(tree.root) / "kernel/config/tg3.config"
     path.write_text(path.read_text() + "CONFIG_X=y  # sometimes\n")
     with pytest.raises(PkgtoolError, match="none of: since") as caught:
-        config.merged(Path(tree.root), SERIES["6.1"], "small", Platform.parse("amd64"))
+        config.merged(Path(tree.root), SERIES["6.1"], SMALL, Platform.parse("amd64"))
     assert caught.value.location.file == "kernel/config/tg3.config"
     assert caught.value.location.text == "CONFIG_X=y  # sometimes"
