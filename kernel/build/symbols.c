@@ -197,7 +197,8 @@ static int copy_dependencies(char *text)
 	return found;
 }
 
-static void rewrite(const char *path)
+/* An argument can name a symbol as well, such as -DCONFIG_X: what is defined in the call counts like the header's. */
+static void rewrite(const char *path, char **arguments)
 {
 	char *text = read_all(path), *copy, *exact = NULL;
 	size_t size = 0, length;
@@ -212,6 +213,8 @@ static void rewrite(const char *path)
 	if (!copy || !out)
 		die(path);
 	configured = copy_dependencies(copy);
+	for (; *arguments; arguments++)
+		scan(*arguments, strlen(*arguments));
 	if (others)
 		depend(".others");
 	fclose(out);
@@ -248,7 +251,7 @@ static const char *dependency_file(char **arguments)
 int main(int count, char **arguments)
 {
 	const char *path;
-	int status, i;
+	int status;
 	pid_t child;
 
 	directory = getenv("KERNEL_SYMBOLS");
@@ -271,8 +274,6 @@ int main(int count, char **arguments)
 	path = dependency_file(arguments + 1);
 	if (WEXITSTATUS(status) || !path || access(directory, F_OK))
 		return WEXITSTATUS(status);
-	for (i = 2; i < count; i++)
-		scan(arguments[i], strlen(arguments[i]));
-	rewrite(path);
+	rewrite(path, arguments + 2);
 	return 0;
 }

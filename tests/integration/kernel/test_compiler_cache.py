@@ -79,7 +79,7 @@ class Tree:
             'cache_compilers; export -p >"$KERNEL_WORK/environment"'
         )
 
-    def compile(self) -> tuple[bytes, bool]:
+    def compile(self, argument: str = "") -> tuple[bytes, bool]:
         """The object, and whether it came out of the cache. It is what a compiler without a cache makes."""
         past = time.time() - 5
         for path in (self.root / "linux").rglob("*"):
@@ -88,17 +88,17 @@ class Tree:
         said = self._run(
             f'. "$KERNEL_WORK/environment"; here={BUILD} tree="$KERNEL_WORK/linux"; . {BUILD}/ccache.sh\n'
             'rm -rf "$KERNEL_SYMBOLS"; cache_by_symbol; cd "$tree"; ccache --zero-stats >&2; '
-            f"{self._command('main.o')}; ccache --print-stats"
+            f"{self._command('main.o', argument)}; ccache --print-stats"
         )
         stats = dict(line.split("\t") for line in said.splitlines() if "\t" in line)
-        self._run(f'cd "$KERNEL_WORK/linux"; {self._command("plain.o")}')
+        self._run(f'cd "$KERNEL_WORK/linux"; {self._command("plain.o", argument)}')
         cached, plain = (self.root / "linux" / name for name in ("main.o", "plain.o"))
         assert cached.read_bytes() == plain.read_bytes()
         return cached.read_bytes(), int(stats["direct_cache_hit"]) > 0
 
-    def _command(self, output: str) -> str:
+    def _command(self, output: str, argument: str) -> str:
         options = f"-Wp,-MMD,.{output}.d -nostdinc -Ilocal -Iinclude -include include/linux/kconfig.h"
-        return f"gcc {options} -c -o {output} main.c"
+        return f"gcc {options} {argument} -c -o {output} main.c"
 
     def _run(self, script: str) -> str:
         environment = {
@@ -176,6 +176,19 @@ def test_what_the_assembler_reads_is_read_again(tree, text):
     first, _ = tree.compile()
     tree.write("data", '.ascii "two"\n')
     second, hit = tree.compile()
+    assert first != second
+    assert not hit
+
+
+def test_a_symbol_in_an_argument_counts(tree):
+    tree.compile("-DCONFIG_DELTA")
+    tree.write("main.c", "int value = VALUE;")
+    tree.configure({"ALPHA": "1"})
+    first, _ = tree.compile("-DVALUE=CONFIG_ALPHA")
+    tree.configure({"ALPHA": "1", "UNUSED": "1"})
+    assert tree.compile("-DVALUE=CONFIG_ALPHA") == (first, True)
+    tree.configure({"ALPHA": "2"})
+    second, hit = tree.compile("-DVALUE=CONFIG_ALPHA")
     assert first != second
     assert not hit
 
