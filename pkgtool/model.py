@@ -190,6 +190,8 @@ class Package:
     image: str = ""
     """The image's name where it is not the package's own: all kernels are in one repository."""
     seal: Seal | None = None
+    usual_objects: int = 0
+    """About how many objects a kernel's build compiles, 0 if unknown: for its progress, and in no tag."""
 
     @property
     def repository(self) -> str:

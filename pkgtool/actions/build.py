@@ -226,11 +226,12 @@ class BuildAction:
 
     def _activity(self, step: Step) -> LineSink:
         """What tells listeners how far a kernel is, from the lines of its build."""
-        if not self._site.package(step.package).build_file.startswith("kernel/series/"):
+        package = self._site.package(step.package)
+        if not package.build_file.startswith("kernel/series/"):
             return lambda _: None
         from pkgtool.kernel.progress import BuildProgress, follow
 
-        progress = BuildProgress()
+        progress = BuildProgress(usual=package.usual_objects)
 
         def activity(line: str) -> None:
             nonlocal progress

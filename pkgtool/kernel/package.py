@@ -102,6 +102,7 @@ def kernel_packages(
         dependencies=(Dependency(series.tool, Role.TOOL),),
         inputs=_inputs(release),
         build_file=build_file,
+        usual_objects=series.objects.get(name.variant, 0),
     )
     certificate = surroundings.certificate
     settings = {"certificate": certificate.fingerprint, "module-hash": series.module_hash}

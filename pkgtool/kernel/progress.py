@@ -14,13 +14,17 @@ _OBJECT = re.compile(r"\s+(?:CC|AS|LD|HOSTCC)(?: \[M\])?\s+\S+\.o\b")
 
 @dataclass(frozen=True, slots=True)
 class BuildProgress:
-    """Where a build is. `expected` is the last build's number of objects, 0 if it is not known."""
+    """Where a build is. `expected` is the number of objects of the last such build on this machine, or `usual`.
+
+    `usual` is what such a build has as a rule, as the series file says. Both are 0 if they are not known.
+    """
 
     step: int = 0
     steps: int = 0
     title: str = ""
     objects: int = 0
     expected: int = 0
+    usual: int = 0
 
     @property
     def text(self) -> str:
@@ -35,5 +39,6 @@ def follow(progress: BuildProgress, line: str) -> BuildProgress:
     """The progress after one more line."""
     step = _STEP.match(line)
     if step:
-        return BuildProgress(int(step[1]), int(step[2]), step[3], 0, int(step[4] or 0))
+        expected = int(step[4] or 0) or progress.usual
+        return BuildProgress(int(step[1]), int(step[2]), step[3], 0, expected, progress.usual)
     return replace(progress, objects=progress.objects + 1) if _OBJECT.match(line) else progress

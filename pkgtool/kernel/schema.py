@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from pkgtool.config.typed import BOOLEAN, TEXT, key, list_of, map_of, struct
+from pkgtool.config.typed import BOOLEAN, INTEGER, TEXT, key, list_of, map_of, struct
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +66,12 @@ class SeriesFile:
     )
     tool: str = key("tool", TEXT, "The package whose image has the compiler.", default="kernel-build")
     modules: ModulesFile = key("modules", struct(ModulesFile), default=ModulesFile())
+    objects: Mapping[str, int] = key(
+        "objects",
+        map_of(INTEGER),
+        "Variants: about how many objects a build compiles, for progress alone.",
+        default=None,
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,6 +75,8 @@ class Series:
     module_hash: str
     enforce: bool
     signature: UpstreamSignature | None = None
+    objects: Mapping[str, int] = field(default_factory=dict)
+    """By variant, about how many objects a build compiles. It is for the progress of first builds, and in no tag."""
     location: Location | None = field(default=None, compare=False)
 
     def release(self, version: str = "") -> Release:
@@ -162,6 +164,7 @@ class _Reader:
             module_hash=schema.modules.hash,
             enforce=schema.modules.enforce,
             signature=self._signature(),
+            objects=self._objects(),
             location=Location(self._source.file),
         )
         return (None if self.problems else series), self.problems
@@ -219,6 +222,13 @@ class _Reader:
             if not self._tree.is_file(f"{DIRECTORY}/config/{name}.config"):
                 self._problem(f"{DIRECTORY}/config/{name}.config does not exist", "configuration", variant, position)
         return tuple(names)
+
+    def _objects(self) -> Mapping[str, int]:
+        objects = self._schema.objects or {}
+        for variant in objects:
+            if variant not in self._schema.configuration:
+                self._problem(f"there is no variant {variant!r}", "objects", variant)
+        return objects
 
     def _signature(self) -> UpstreamSignature | None:
         schema = self._schema.signature

@@ -112,6 +112,14 @@ def test_what_does_not_determine_a_kernel_moves_nothing(tree, pkgtool, path):
     assert pkgtool("show-tag", "kernel-6.1").ok().out == before
 
 
+def test_what_is_for_progress_alone_moves_nothing(tree, pkgtool):
+    before = pkgtool("show-tag", "kernel-6.1").ok().out
+    place = tree.root / "kernel/series/6.1.yml"
+    place.write_text(place.read_text().replace("objects: {plain: 2700}", "objects: {plain: 1}"))
+    tree.commit()
+    assert pkgtool("show-tag", "kernel-6.1").ok().out == before
+
+
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [

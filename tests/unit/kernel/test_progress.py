@@ -11,6 +11,13 @@ def after(*lines: str) -> str:
     return reduce(follow, lines, BuildProgress()).text
 
 
+def test_a_first_build_goes_by_what_is_usual():
+    lines = ("==> [4/7] compile", "  CC      a.o")
+    assert reduce(follow, lines, BuildProgress(usual=50)).text == "compile (4/7): 1 objects, about 2 %"
+    known = ("==> [4/7] compile, about 4 objects", "  CC      a.o")
+    assert reduce(follow, known, BuildProgress(usual=50)).text == "compile (4/7): 1 objects, about 25 %"
+
+
 def test_steps_and_share():
     assert after("==> [1/7] unpack linux.tar.xz") == "unpack linux.tar.xz (1/7)"
     compiling = "==> [4/7] compile with gcc-12, 2 jobs, about 4 objects"

@@ -125,6 +125,7 @@ def test_a_permissive_series_has_its_own_fragment(tree):
         ('series: "6.1"', 'series: "6.3"', "must be called 6.3.yml"),
         ("    debian:", "    patches: [none.patch]\n    debian:", "kernel/patches/none.patch does not exist"),
         ("    debian:", "    git: https://x/y\n    debian:", "either a url or a git repository"),
+        ("objects: {plain:", "objects: {plane:", "there is no variant 'plane'"),
     ],
 )
 def test_a_mistake_is_told_by_line(tree, old, new, expected):
