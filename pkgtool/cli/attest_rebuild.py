@@ -24,9 +24,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(parsed: argparse.Namespace) -> int:
     from pkgtool.cli.run_options import run_options
     from pkgtool.cli.session import cancellable
-    from pkgtool.report import build_report, reproduce_report
+    from pkgtool.report import reproduce_report
     from pkgtool.report.progress import sink_for
     from pkgtool.workflows.attest_rebuild import attest_rebuild
+    from pkgtool.workflows.failures import failure
 
     events = sink_for(options.progress_mode(parsed), verbosity=parsed.verbose)
     with cancellable() as cancel:
@@ -39,7 +40,7 @@ def run(parsed: argparse.Namespace) -> int:
             cancel=cancel,
         )
         if report.failed:
-            raise build_report.failure(report.failed, interrupted=cancel.requested)
+            raise failure(report.failed, interrupted=cancel.requested)
     found = report.comparisons
     if parsed.json:
         document = {"attested": report.attested, "comparisons": reproduce_report.documents(found)}

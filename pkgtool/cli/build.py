@@ -36,6 +36,7 @@ def run(parsed: argparse.Namespace) -> int:
     from pkgtool.report import build_report, summary
     from pkgtool.report.progress import sink_for
     from pkgtool.workflows.build import build
+    from pkgtool.workflows.failures import failure
 
     events = sink_for(options.progress_mode(parsed), verbosity=parsed.verbose)
     with cancellable() as cancel:
@@ -51,4 +52,4 @@ def run(parsed: argparse.Namespace) -> int:
     options.emit(build_report.as_json(report) if parsed.json else build_report.as_table(report))
     if report.results.good:
         return ExitCode.OK
-    raise build_report.failure(report, interrupted=cancel.requested)
+    raise failure(report, interrupted=cancel.requested)

@@ -40,8 +40,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(parsed: argparse.Namespace) -> int:
     from pkgtool.cli.run_options import run_options
     from pkgtool.cli.session import cancellable
-    from pkgtool.report import build_report, push_report, summary
+    from pkgtool.report import push_report, summary
     from pkgtool.report.progress import sink_for
+    from pkgtool.workflows.failures import failure
     from pkgtool.workflows.push import PushOptions, push
 
     sign = signing.signing_options(parsed) if parsed.sign else None
@@ -63,7 +64,7 @@ def run(parsed: argparse.Namespace) -> int:
     options.emit(push_report.as_json(report) if parsed.json else push_report.as_table(report))
     if report.results.good:
         return ExitCode.OK
-    raise build_report.failure(report, interrupted=cancel.requested)
+    raise failure(report, interrupted=cancel.requested)
 
 
 def _show_plan(parsed: argparse.Namespace, chosen: object) -> int:

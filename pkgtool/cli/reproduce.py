@@ -35,8 +35,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(parsed: argparse.Namespace) -> int:
     from pkgtool.cli.run_options import run_options
     from pkgtool.cli.session import cancellable
-    from pkgtool.report import build_report, reproduce_report, summary
+    from pkgtool.report import reproduce_report, summary
     from pkgtool.report.progress import sink_for
+    from pkgtool.workflows.failures import failure
     from pkgtool.workflows.reproduce import reproduce
     from pkgtool.workflows.reproduce_published import reproduce_published
 
@@ -51,7 +52,7 @@ def run(parsed: argparse.Namespace) -> int:
         else:
             report = reproduce(chosen, parsed.packages, events=events, cancel=cancel)
         if report.failed:
-            raise build_report.failure(report.failed, interrupted=cancel.requested)
+            raise failure(report.failed, interrupted=cancel.requested)
     found = report.comparisons
     rows = [
         (c.package, str(c.platform), "same" if c.same else "**different**", f"`{c.rebuilt.manifest.digest}`")

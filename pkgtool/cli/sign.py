@@ -11,6 +11,7 @@ from pkgtool.errors import ExitCode, UsageError
 from pkgtool.values import ImageRef
 
 if TYPE_CHECKING:
+    from pkgtool.workflows.failures import failure
     from pkgtool.workflows.sign import SignedImage
 
 EXAMPLES = """\
@@ -30,7 +31,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(parsed: argparse.Namespace) -> int:
     from pkgtool.cli.run_options import run_options
     from pkgtool.cli.session import cancellable
-    from pkgtool.report import build_report, push_report
+    from pkgtool.report import push_report
     from pkgtool.report.progress import sink_for
     from pkgtool.workflows.sign import sign_packages, sign_references
 
@@ -48,7 +49,7 @@ def run(parsed: argparse.Namespace) -> int:
     options.emit(push_report.as_json(report) if parsed.json else push_report.as_table(report))
     if report.results.good:
         return ExitCode.OK
-    raise build_report.failure(report, interrupted=cancel.requested)
+    raise failure(report, interrupted=cancel.requested)
 
 
 def _document(done: SignedImage) -> dict[str, object]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pkgtool.cancel import Cancellation
-from pkgtool.errors import BuildError, KernelError
+from pkgtool.errors import KernelError
 from pkgtool.events import Note, Sink
 from pkgtool.kernel import facts, seal
 from pkgtool.kernel.boot import machine, proofs
@@ -23,6 +23,7 @@ from pkgtool.kernel.boot.scenarios import Workload, running
 from pkgtool.kernel.module_archive import read_files
 from pkgtool.values import Platform
 from pkgtool.workflows.build import build
+from pkgtool.workflows.failures import failure
 from pkgtool.workflows.kernel_images import unpacked
 from pkgtool.workflows.options import RunOptions
 from pkgtool.workflows.planned import BuildReport, make_plan
@@ -115,7 +116,7 @@ def _ready(
     tools = busybox((options.platforms or (build_platform(),))[0].arch, how.busybox)
     report = build(options, [name, *packages], events=events, cancel=cancel)
     if not report.results.good:
-        raise BuildError(f"{name} and the packages to boot with could not all be built", hint=f"pkgtool build {name}")
+        raise failure(report, interrupted=cancel.requested)
     with unpacked(options, name) as images:
         if len(images) != 1:
             raise KernelError("one platform is booted at a time", hint="--platform linux/amd64")

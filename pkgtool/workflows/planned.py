@@ -75,7 +75,7 @@ def make_plan(
         names=tree.names,
         platforms=platforms(tree) if platforms else target_platforms(options, tree.workspace),
         build_platform=build_platform(),
-        rebuild=frozenset(tree.names) if rebuild else frozenset(),
+        rebuild=_anew(tree) if rebuild else frozenset(),
     )
     keys = keys_of_interest(tree.workspace.packages, tree.fingerprints, target)
     snapshot = Snapshot(
@@ -83,6 +83,12 @@ def make_plan(
     )
     plan = plan_build(tree.workspace.packages, tree.fingerprints, target, snapshot)
     return Planned(tree, plan, store, target, snapshot)
+
+
+def _anew(tree: Tree) -> frozenset[str]:
+    """What is built anew: for a signed kernel the unsigned one too, or only its signatures would be made again."""
+    seals = (tree.package(name).seal for name in tree.names)
+    return frozenset((*tree.names, *(seal.unsigned for seal in seals if seal)))
 
 
 def carry_out(

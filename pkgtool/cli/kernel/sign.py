@@ -15,6 +15,7 @@ def run(parsed: argparse.Namespace) -> int:
     from pkgtool.cli.session import cancellable
     from pkgtool.report import build_report
     from pkgtool.report.progress import sink_for
+    from pkgtool.workflows.failures import failure
     from pkgtool.workflows.kernel_images import detach, seal_built
 
     names = kernel_names(parsed)
@@ -32,4 +33,4 @@ def run(parsed: argparse.Namespace) -> int:
     options.emit(build_report.as_json(report) if parsed.json else build_report.as_table(report))
     if report.results.good:
         return ExitCode.OK
-    raise build_report.failure(report, interrupted=cancel.requested)
+    raise failure(report, interrupted=cancel.requested)

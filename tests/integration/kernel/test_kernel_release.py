@@ -123,6 +123,30 @@ def test_signing_does_not_compile(pkgtool, pair):
     assert "pkgtool kernel build --unsigned 6.1" in ended.err
 
 
+def test_what_is_built_anew_is_compiled_anew(pkgtool, tree, pair):
+    """A signed kernel alone would only be signed once more, and that says nothing about its bytes."""
+    settings = tree.root / "pkgtool.yml"
+    settings.write_text(settings.read_text().replace("kernels: {", f"kernels: {{key: {pair.key}, "))
+    tree.commit()
+    pkgtool("kernel", "build", "6.1").ok()
+    built = "build kernel-6.1-unsigned linux/amd64: built"
+    assert built not in pkgtool("kernel", "build", "6.1").ok().err
+    assert built in pkgtool("kernel", "build", "--force", "6.1").ok().err
+    again = pkgtool("reproduce", "kernel-6.1").ok()
+    assert built in again.err
+    assert re.search(r"^kernel-6\.1 .* same$", again.out, re.MULTILINE)
+
+
+def test_a_package_that_fails_is_told_where_a_kernel_would_boot_with_it(pkgtool, tree, pair, monkeypatch):
+    for name in ("getty", "sshd", "vsudd", "vpnkit-forwarder"):
+        tree.package(name, "arches: [amd64]\n")
+    tree.write("pkg/sshd/Dockerfile", "FROM scratch\nCOPY what-is-not-there /\n")
+    tree.commit()
+    ended = pkgtool("kernel", "boot", "6.1", "--test", "--key", str(pair.key))
+    assert "sshd linux/amd64 could not be built" in ended.err
+    assert "what-is-not-there" in ended.err
+
+
 def test_a_missing_source_is_named_the_rest_is_built_and_a_directory_brings_it(
     pkgtool, tree, pair, tmp_path, monkeypatch
 ):
