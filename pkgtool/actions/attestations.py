@@ -8,7 +8,6 @@ one. An index counts as built here if all in it was.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -19,7 +18,9 @@ from pkgtool import __version__
 from pkgtool.actions import pulled_statements
 from pkgtool.actions.site import Site
 from pkgtool.actions.statements import make_inventory, source_of
+from pkgtool.errors import StoreError
 from pkgtool.events import Note
+from pkgtool.oci import documents
 from pkgtool.oci.documents import Descriptor, Manifest
 from pkgtool.oci.repository import Repository
 from pkgtool.oci.store import Store
@@ -147,11 +148,20 @@ def sbom_subject(
 
 
 def created(store: Store, manifest: Digest) -> int:
-    """The time that an image of the store bears, in seconds since 1970."""
+    """The time that an image of the store bears, in seconds since 1970; 0 if it bears none, which OCI allows.
+
+    Images that other tools made come into the store too, by `pull` or `import`. Raises `StoreError` for what is none.
+    """
     content = store.layout.blob_path(manifest).read_bytes()
     config = Manifest.parse(content, what=str(manifest)).config
-    moment = json.loads(store.layout.read(config))["created"]
-    return int(datetime.fromisoformat(moment).timestamp())
+    what = f"the configuration of {manifest}"
+    moment = documents.decode(store.layout.read(config), what=what, error=StoreError).get("created")
+    if moment is None:
+        return 0
+    try:
+        return int(datetime.fromisoformat(moment).timestamp())
+    except (TypeError, ValueError, OverflowError) as problem:
+        raise StoreError(f"{what} bears a time that is none: {moment!r}") from problem
 
 
 def inventory_of(store: Store, image: Descriptor, platform: Platform) -> Inventory | None:
