@@ -15,8 +15,9 @@ from pkgtool.events import Note
 from pkgtool.executor import Outcome, StepResult
 from pkgtool.fingerprint import Fingerprint
 from pkgtool.oci.documents import Descriptor
+from pkgtool.oci.once import Once
 from pkgtool.oci.registry import publish as publishing
-from pkgtool.oci.registry.publish import Publication, Published
+from pkgtool.oci.registry.publish import Publication, Published, PublishedIndex
 from pkgtool.oci.registry.repository import Registry, RegistryRepository
 from pkgtool.oci.registry.transfer import CopyOptions, copy
 from pkgtool.oci.repository import Repository
@@ -57,6 +58,7 @@ class PullAction:
         self._site = site
         self._registry = registry
         self._guard = guard
+        self._indexes: Once[tuple[str, str], PublishedIndex] = Once()
 
     def __call__(self, step: Step, cancel: Cancellation) -> StepResult:
         assert step.platform is not None
@@ -101,7 +103,13 @@ class PullAction:
         if found is None:
             return None
         tag = fingerprint.reference.tag
-        told = publishing.read_index(source, tag).images.get(platform)
+        # Once for all platforms. That there is none yet is not remembered: another job may be about to make it.
+        index = self._indexes.get(
+            (source.name, tag),
+            lambda: publishing.read_index(source, tag),
+            keep=lambda found: found.descriptor is not None,
+        )
+        told = index.images.get(platform)
         if told and told.digest != found.digest:
             raise RegistryError(
                 f"{source.name} has two images under {tag} for {platform}: somebody moved a tag",
