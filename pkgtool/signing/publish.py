@@ -14,6 +14,7 @@ from typing import Any
 
 from pkgtool.errors import SigningError, VerificationError
 from pkgtool.oci.documents import CONFIG, EMPTY, Descriptor, Index, Manifest
+from pkgtool.oci.read_once import fresh
 from pkgtool.oci.repository import Repository
 from pkgtool.signing.attestor import Attestor, ClassicLayer
 from pkgtool.signing.formats import bundle, classic
@@ -168,6 +169,10 @@ class _Tag:
     def read(self) -> tuple[Descriptor, bytes] | None:
         return self.repository.get_manifest(self.name)
 
+    def read_now(self) -> tuple[Descriptor, bytes] | None:
+        """What the tag holds at this moment, whatever was read before."""
+        return fresh(self.repository).get_manifest(self.name)
+
     def layers(self, got: tuple[Descriptor, bytes] | None) -> list[Descriptor]:
         if got is None:
             return []
@@ -179,11 +184,10 @@ def _publish_layer(
 ) -> bool:
     """Append a layer to a tag that other signers append to as well.
 
-    Registries have no compare-and-swap for tags, so the tag is read again after writing, and whoever lost the race
-    begins anew.
+    Registries have no compare-and-swap for tags, so the tag is read right before writing (looking at what is there, and
+    signing, may have taken minutes) and again after it, and whoever lost the race begins anew.
     """
-    got = tag.read()
-    for candidate in collect.in_tag(tag.repository, tag.digest, tag.kind, got):
+    for candidate in collect.in_tag(tag.repository, tag.digest, tag.kind, tag.read()):
         found = examine(candidate, attestor.trust)
         if isinstance(found, Evidence) and is_same(found):
             return False
@@ -193,11 +197,12 @@ def _publish_layer(
     media_type = classic.SIGNATURE_LAYER if tag.kind is collect.Kind.SIGNATURE else classic.ATTESTATION_LAYER
     blob = tag.repository.write_blob(layer.content, media_type)
     added = Descriptor(blob.media_type, blob.digest, blob.size, annotations=layer.annotations)
+    got = tag.read_now()
     for attempt in range(_ATTEMPTS):
         manifest, config = classic.manifest([*tag.layers(got), added])
         tag.repository.write_blob(config, CONFIG)
         tag.repository.put_manifest(manifest.encode(), manifest.media_type, tag=tag.name)
-        got = tag.read()
+        got = tag.read()  # what was remembered of it was forgotten by writing it
         if added in tag.layers(got):
             return True
         time.sleep(_PAUSE_SECONDS * (attempt + 1))
