@@ -137,7 +137,7 @@ def test_what_is_built_anew_is_compiled_anew(pkgtool, tree, pair):
     assert re.search(r"^kernel-6\.1 .* same$", again.out, re.MULTILINE)
 
 
-def test_a_package_that_fails_is_told_where_a_kernel_would_boot_with_it(pkgtool, tree, pair, monkeypatch):
+def test_a_package_that_fails_is_told_where_a_kernel_would_boot_with_it(pkgtool, tree, pair):
     for name in ("getty", "sshd", "vsudd", "vpnkit-forwarder"):
         tree.package(name, "arches: [amd64]\n")
     tree.write("pkg/sshd/Dockerfile", "FROM scratch\nCOPY what-is-not-there /\n")
