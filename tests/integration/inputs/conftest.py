@@ -5,11 +5,13 @@ from pathlib import Path
 
 import pytest
 
+from pkgtool.inputs.artifact import Artifact
 from pkgtool.model import TreeSettings
 from pkgtool.oci.store import Store
 from tests.support.debian_bench import Bench
 from tests.support.fake_archive import FakeArchive, SigningKey
 from tests.support.faulty_server import FaultyServer, running
+from tests.support.fetching import BODY, artifact
 from tests.support.locked_inputs import git, module_files, sums
 
 
@@ -85,3 +87,9 @@ def proxy(server: FaultyServer, directory: Path, tmp_path: Path) -> FaultyServer
 def bench(server: FaultyServer, archive: FakeArchive, store: Store) -> Bench:
     settings = TreeSettings(debian_mirror=server.url, debian_snapshot="", debian_security_mirror="")
     return Bench(server, archive, store, settings)
+
+
+@pytest.fixture
+def served(server: FaultyServer) -> Artifact:
+    server.files["/thing"] = BODY
+    return artifact(f"{server.url}/thing")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pkgtool.cancel import Cancellation
-from pkgtool.errors import InputError, Interrupted, PkgtoolError, Problems
+from pkgtool.errors import InputError, Interrupted, Problems
 from pkgtool.events import Event, Note, StepProgress
 from pkgtool.inputs.artifact import Artifact
 from pkgtool.inputs.fetch import Fetcher
@@ -19,47 +19,7 @@ from pkgtool.inputs.transfer import Limits
 from pkgtool.oci.store import Store
 from pkgtool.values import Digest
 from tests.support.faulty_server import FaultyServer
-
-BODY = bytes(range(256)) * 2000
-QUICK = Limits(attempts=3, silence=0.5, first_wait=0.01, longest_wait=0.05, minimum_speed=4096, speed_window=0.3)
-
-
-def artifact(*urls: str, body: bytes = BODY, name: str = "thing") -> Artifact:
-    return Artifact("pkg/x", name, f"{name} 1.0", Content(Digest.of(body), len(body)), urls)
-
-
-def fetch(store: Store, *wanted: Artifact, limits: Limits = QUICK, **options: object) -> list[Event]:
-    events: list[Event] = []
-    with Fetcher(store, limits=limits, events=events.append, **options) as fetcher:  # type: ignore[arg-type]
-        fetcher.fetch(wanted)
-    return events
-
-
-def failure(store: Store, *wanted: Artifact, **options: object) -> PkgtoolError:
-    with pytest.raises(PkgtoolError) as caught:
-        fetch(store, *wanted, **options)  # type: ignore[arg-type]
-    return caught.value
-
-
-def kept(store: Store) -> list[Path]:
-    """All files in the inputs' area."""
-    return [path for path in (store.private / "inputs").rglob("*") if path.is_file()]
-
-
-def assert_stored(store: Store, wanted: Artifact, body: bytes = BODY) -> None:
-    assert store.input_path(wanted.digest).read_bytes() == body
-    assert kept(store) == [store.input_path(wanted.digest)]
-
-
-@pytest.fixture
-def served(server: FaultyServer) -> Artifact:
-    server.files["/thing"] = BODY
-    return artifact(f"{server.url}/thing")
-
-
-def both(server: FaultyServer, mirror: FaultyServer) -> Artifact:
-    server.files["/thing"] = mirror.files["/thing"] = BODY
-    return artifact(f"{server.url}/thing", f"{mirror.url}/thing")
+from tests.support.fetching import BODY, QUICK, artifact, assert_stored, both, failure, fetch, kept
 
 
 def test_fetches_verifies_and_tells_progress(store: Store, served: Artifact) -> None:
@@ -189,126 +149,6 @@ def test_a_silent_place(store: Store, served: Artifact, server: FaultyServer) ->
     server.faults["/thing"] = ["silent…"]
     error = failure(store, served)
     assert error.details == (f"{server.url}/thing: did not answer in time (3 attempts)",)
-
-
-def test_not_found(store: Store, served: Artifact, server: FaultyServer) -> None:
-    server.files.clear()
-    error = failure(store, served)
-    assert error.details == (f"{server.url}/thing: answered 404 Not Found",)
-    assert error.hint == "it is gone; 'pkgtool lock --update thing pkg/x' locks what is there now"
-    assert server.requests["/thing"] == 1, "a permanent answer is not asked for again"
-
-
-def test_gone_everywhere_lists_every_place(
-    store: Store, server: FaultyServer, mirror: FaultyServer, tmp_path: Path
-) -> None:
-    wanted = artifact(f"{server.url}/a", f"{mirror.url}/b", (tmp_path / "c").as_uri())
-    mirror.faults["/b"] = ["410"]
-    error = failure(store, wanted)
-    assert isinstance(error, InputError)
-    assert error.message == "thing 1.0 could not be fetched from any of 3 places"
-    assert error.details == (
-        f"{server.url}/a: answered 404 Not Found",
-        f"{mirror.url}/b: answered 410 Gone",
-        f"file://{tmp_path}/c: there is no such file",
-    )
-    assert error.hint == "it is gone; 'pkgtool lock --update thing pkg/x' locks what is there now"
-
-
-@pytest.mark.parametrize("status", ["429", "500", "502", "503", "504"])
-def test_temporary_answers_are_tried_again(store: Store, served: Artifact, server: FaultyServer, status: str) -> None:
-    server.faults["/thing"] = [status]
-    fetch(store, served)
-    assert server.requests["/thing"] == 2
-    assert_stored(store, served)
-
-
-def test_a_server_that_stays_broken(store: Store, served: Artifact, server: FaultyServer) -> None:
-    server.faults["/thing"] = ["500…"]
-    error = failure(store, served)
-    assert error.details == (f"{server.url}/thing: answered 500 Internal Server Error (3 attempts)",)
-    assert server.requests["/thing"] == 3
-
-
-def test_retry_after_is_honoured(store: Store, served: Artifact, server: FaultyServer) -> None:
-    server.faults["/thing"] = ["429:1"]
-    started = time.monotonic()
-    fetch(store, served, limits=Limits(first_wait=0.01, longest_wait=5))
-    assert time.monotonic() - started >= 1
-
-
-def test_a_wait_that_is_too_long_goes_to_the_next_place(
-    store: Store, server: FaultyServer, mirror: FaultyServer
-) -> None:
-    wanted = both(server, mirror)
-    server.faults["/thing"] = ["429:3600"]
-    events = fetch(store, wanted)
-    told = f"thing 1.0: {server.url}/thing: answered 429 Too Many Requests, and asks to wait 3600 s"
-    assert Note("warning", told) in events
-    assert server.requests["/thing"] == 1
-
-
-def test_a_web_page_is_no_file(store: Store, served: Artifact, server: FaultyServer) -> None:
-    server.faults["/thing"] = ["page…"]
-    error = failure(store, served)
-    assert error.details == (f"{server.url}/thing: answered with a web page instead of the file",)
-    assert kept(store) == []
-
-
-def test_another_size_is_refused_before_its_bytes(store: Store, served: Artifact, server: FaultyServer) -> None:
-    server.files["/thing"] = BODY + b"!"
-    error = failure(store, served)
-    assert error.details == (f"{server.url}/thing: has {len(BODY) + 1} bytes, the lock says {len(BODY)}",)
-
-
-def test_an_endless_body_is_stopped(store: Store, served: Artifact, server: FaultyServer) -> None:
-    server.faults["/thing"] = ["endless…"]
-    error = failure(store, served)
-    assert error.details == (f"{server.url}/thing: sent more than the {len(BODY)} bytes the lock says",)
-    assert kept(store) == []
-
-
-def test_a_closed_port(store: Store) -> None:
-    error = failure(store, artifact("http://127.0.0.1:1/thing"))
-    assert error.details == ("http://127.0.0.1:1/thing: no connection: [Errno 111] Connection refused (3 attempts)",)
-
-
-def test_without_a_network_one_error_says_so(store: Store, server: FaultyServer) -> None:
-    """Not a hundred times the same, and not a hundred times as long: a host that is not there is left alone."""
-    names = [f"input-{number:03}" for number in range(100)]
-    wanted = [artifact(f"http://127.0.0.1:1/{n}", f"http://127.0.0.2:1/{n}", body=n.encode(), name=n) for n in names]
-    server.files["/here"] = BODY
-    here = artifact(f"{server.url}/here", name="here")
-    events: list[Event] = []
-    with pytest.raises(InputError) as caught, Fetcher(store, limits=QUICK, events=events.append) as fetcher:
-        fetcher.fetch([*wanted, here])
-    assert caught.value.message == "100 inputs could not be fetched: 127.0.0.1:1 and 127.0.0.2:1 can't be reached"
-    refused = "no connection: [Errno 111] Connection refused (3 attempts)"
-    assert caught.value.details[:3] == (f"127.0.0.1:1: {refused}", f"127.0.0.2:1: {refused}", "input-000 1.0")
-    assert caught.value.details[-1] == "and 90 more"
-    assert caught.value.hint is not None
-    assert caught.value.hint.endswith("then: pkgtool fetch pkg/x")
-    assert len([event for event in events if isinstance(event, Note)]) == 2
-    assert_stored(store, here)
-
-
-def test_redirects(store: Store, served: Artifact, server: FaultyServer, mirror: FaultyServer) -> None:
-    mirror.faults["/a"] = [f"redirect:{server.url}/thing"]
-    wanted = artifact(mirror.url.replace("http://", "http://user:secret@") + "/a")
-    fetch(store, wanted)
-    assert_stored(store, wanted)
-    assert "Authorization" in mirror.headers[0]
-    assert "Authorization" not in server.headers[0]
-
-
-def test_redirects_elsewhere_and_without_end(store: Store, mirror: FaultyServer) -> None:
-    mirror.faults["/a"] = ["redirect:file:///etc/passwd"]
-    mirror.faults["/b"] = ["redirect:/b…"]
-    error = failure(store, artifact(f"{mirror.url}/a", f"{mirror.url}/b"))
-    assert error.details == (
-        f"{mirror.url}/a: redirects to file:///etc/passwd",
-        f"{mirror.url}/b: redirects more than 5 times",
-    )
 
 
 def test_secrets_of_a_url_are_not_shown(store: Store, server: FaultyServer) -> None:
