@@ -26,7 +26,7 @@ from pkgtool.model import BuildArg, Dependency, Package
 from pkgtool.source.entries import DIRECTORY
 from pkgtool.values import Digest, ImageRef, Platform, is_tag
 
-IMAGE_FORMAT = "1"
+IMAGE_FORMAT = "2"
 """The version of the rules by which an engine's product is made canonical. Other rules give other bytes."""
 
 _TAG_DIGITS = 40

@@ -35,6 +35,7 @@ Suites: sid
 Components: main
 Signed-By: {KEYRING}
 """
+_EMULATORS = {"arm64": "qemu-aarch64-static"}
 _PROGRAM_PLACES = ("usr/bin", "usr/sbin", "bin", "sbin")
 
 
@@ -44,30 +45,33 @@ def cache() -> Path:
     return (Path(top) if top else Path.home() / ".cache" / "pkgtool-tests") / "sid"
 
 
-def program(name: str, package: str = "") -> str:
-    """The path of a starter for the program `name` of sid's `package` (default: of the same name)."""
-    root = unpacked(package or name)
+def program(name: str, package: str = "", *, arch: str = "") -> str:
+    """The path of a starter for the program `name` of sid's `package` (default: of the same name).
+
+    With `arch`, one of Debian's architectures, it is that architecture's program, and Debian's emulator for it.
+    """
+    root = unpacked(package or name, arch=arch)
     starter = root.parent / "bin" / name
     if not starter.exists():
-        _write_starter(starter, root, name)
+        _write_starter(starter, root, name, [_EMULATORS[arch]] if arch else [])
     return str(starter)
 
 
-def unpacked(package: str) -> Path:
+def unpacked(package: str, *, arch: str = "") -> Path:
     """The directory that holds the files of sid's `package` and of everything it depends on."""
-    place = cache() / package
-    with _locked(cache() / f".{package}.lock"):
+    place = cache() / (f"{package}-{arch}" if arch else package)
+    with _locked(cache() / f".{place.name}.lock"):
         if not place.exists():
-            _fetch(package, place)
+            _fetch(package, place, arch)
     return place / "root"
 
 
-def _fetch(package: str, place: Path) -> None:
+def _fetch(package: str, place: Path, arch: str) -> None:
     if not KEYRING.exists():
         raise RuntimeError(f"{KEYRING} is missing: sudo apt-get install debian-archive-keyring")
     work = Path(tempfile.mkdtemp(prefix=f".{package}-", dir=cache()))
     try:
-        debs = _download(package, work / "apt")
+        debs = _download(package, work / "apt", arch)
         for deb in debs:
             subprocess.run(["dpkg-deb", "-x", str(deb), str(work / "root")], check=True)
         shutil.rmtree(work / "apt")
@@ -78,7 +82,7 @@ def _fetch(package: str, place: Path) -> None:
         raise
 
 
-def _download(package: str, apt: Path) -> list[Path]:
+def _download(package: str, apt: Path, arch: str) -> list[Path]:
     """Let apt resolve, download and verify the package's closure, as if on an empty system."""
     with _locked(cache() / ".lists.lock"):
         lists = cache() / ".lists"
@@ -102,6 +106,8 @@ def _download(package: str, apt: Path) -> list[Path]:
             "Acquire::Check-Valid-Until": "false",
             "Acquire::Retries": "3",
         }
+        if arch:
+            settings |= {"APT::Architecture": arch, "APT::Architectures": arch}
         configuration = apt / "apt.conf"
         configuration.write_text("".join(f'{name} "{value}";\n' for name, value in settings.items()))
         environment = {**os.environ, "APT_CONFIG": str(configuration), "LC_ALL": "C.UTF-8"}
@@ -113,7 +119,7 @@ def _download(package: str, apt: Path) -> list[Path]:
     return sorted((apt / "cache" / "archives").glob("*.deb"))
 
 
-def _write_starter(starter: Path, root: Path, name: str) -> None:
+def _write_starter(starter: Path, root: Path, name: str, emulator: list[str]) -> None:
     found = [root / place / name for place in _PROGRAM_PLACES if (root / place / name).exists()]
     if not found:
         raise RuntimeError(f"sid's package in {root} has no program {name}")
@@ -126,7 +132,7 @@ def _write_starter(starter: Path, root: Path, name: str) -> None:
         command = [str(loaders[0]), "--library-path", ":".join(libraries), *command]
     starter.parent.mkdir(exist_ok=True)
     temporary = starter.with_name(f".{name}.{os.getpid()}")
-    temporary.write_text(f'#!/bin/sh\nexec {shlex.join(command)} "$@"\n')
+    temporary.write_text(f'#!/bin/sh\nexec {shlex.join([*emulator, *command])} "$@"\n')
     temporary.chmod(0o755)
     temporary.rename(starter)
 

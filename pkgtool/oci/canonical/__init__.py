@@ -5,5 +5,5 @@ the parent's file system and the finished one, entries sorted by path, times set
 numeric. How the engine expressed that difference (its own layers, opaque directories, touched files, mount
 stubs) leaves no trace. The configuration is written anew from what the Dockerfile decided.
 
-These rules are image format 1 (`pkgtool.fingerprint.compute.IMAGE_FORMAT`): they change only with that number.
+These rules are image format 2 (`pkgtool.fingerprint.compute.IMAGE_FORMAT`): they change only with that number.
 """

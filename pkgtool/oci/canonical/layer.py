@@ -5,21 +5,19 @@ from __future__ import annotations
 import hashlib
 import queue
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Self
 
 from pkgtool.oci.canonical import tar_format as tar
+from pkgtool.oci.canonical.gzip_members import MEMBER, GzipMembers
 from pkgtool.oci.canonical.tree import WHITEOUT, Attributes, ContentReader, Difference, Entry, FileContent
 from pkgtool.oci.documents import LAYER_GZIP, Descriptor
 from pkgtool.oci.store.layout import Layout
 from pkgtool.values import Digest
 
-_CHUNK = 1 << 20
+_CHUNK = 4 * MEMBER
 _QUEUED = 8
-_GZIP_HEADER = bytes((0x1F, 0x8B, 8, 0, 0, 0, 0, 0, 0, 255))  # no name, no time, system unknown (RFC 1952)
-COMPRESSION_LEVEL = 1
-"""isal's. One level, one library: the compressed digest depends on them (the diff id, which counts, does not)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +32,10 @@ def write_layer(layout: Layout, difference: Difference, *, epoch: int) -> Layer:
     """Write a difference as a compressed layer into the store. `epoch` is every entry's time."""
     with layout.writer() as blob:
         diff = hashlib.sha256()
-        with _Compressed(blob.write) as compressed, _Pipe(diff.update) as hashed:
-            buffer = _Buffer(compressed.put, hashed.put)
-            for piece in _tar(difference, epoch):
-                buffer.add(piece)
-            buffer.flush()
+        with GzipMembers(blob.write) as compressed, _Pipe(diff.update) as hashed:
+            for chunk in _chunks(_tar(difference, epoch)):
+                compressed.put(chunk)
+                hashed.put(chunk)
         descriptor = Descriptor(LAYER_GZIP, blob.digest, blob.size)
         layout.adopt(blob)
     return Layer(descriptor, Digest("sha256", diff.hexdigest()))
@@ -74,26 +71,21 @@ def _entry(
         yield tar.padding(size)
 
 
-class _Buffer:
-    """Gathers small pieces into chunks worth handing to other threads."""
-
-    def __init__(self, *receivers: Callable[[bytes], None]) -> None:
-        self._receivers = receivers
-        self._pieces: list[bytes] = []
-        self._size = 0
-
-    def add(self, piece: bytes) -> None:
-        self._pieces.append(piece)
-        self._size += len(piece)
-        if self._size >= _CHUNK:
-            self.flush()
-
-    def flush(self) -> None:
-        if self._pieces:
-            chunk = b"".join(self._pieces)
-            for receive in self._receivers:
-                receive(chunk)
-            self._pieces, self._size = [], 0
+def _chunks(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """All bytes of the pieces in chunks of one size, of which the last may be shorter."""
+    gathered: list[bytes] = []
+    size = 0
+    for piece in pieces:
+        gathered.append(piece)
+        size += len(piece)
+        if size >= _CHUNK:
+            whole = b"".join(gathered)
+            end = size - size % _CHUNK
+            for start in range(0, end, _CHUNK):
+                yield whole[start : start + _CHUNK]
+            gathered, size = [whole[end:]], size - end
+    if size:
+        yield b"".join(gathered)
 
 
 class _Pipe:
@@ -127,28 +119,3 @@ class _Pipe:
                     self._work(chunk)
                 except BaseException as error:  # noqa: BLE001 - raised in the thread that puts chunks
                     self._error = error
-
-
-class _Compressed(_Pipe):
-    """A gzip stream with a fixed header. The trailer is written when the block ends without an error."""
-
-    def __init__(self, write: Callable[[bytes], object]) -> None:
-        from isal import isal_zlib
-
-        self._write = write
-        self._crc32 = isal_zlib.crc32
-        self._crc, self._length = 0, 0
-        self._compressor = isal_zlib.compressobj(COMPRESSION_LEVEL, isal_zlib.DEFLATED, -15)
-        write(_GZIP_HEADER)
-        super().__init__(self._compress)
-
-    def _compress(self, chunk: bytes) -> None:
-        self._crc = self._crc32(chunk, self._crc)
-        self._length += len(chunk)
-        self._write(self._compressor.compress(chunk))
-
-    def __exit__(self, kind: object, *rest: object) -> None:
-        super().__exit__(kind, *rest)
-        if kind is None:
-            self._write(self._compressor.flush())
-            self._write(self._crc.to_bytes(4, "little") + (self._length & 0xFFFFFFFF).to_bytes(4, "little"))

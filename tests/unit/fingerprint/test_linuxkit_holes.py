@@ -9,11 +9,11 @@
 | resolved `@lkt:` values are not in the tag | `test_a_referred_package_moves_the_tag` |
 | a file's time changes the layer | `test_times_of_files_change_nothing` |
 | two uncached builds differ | `integration/images/test_same_bytes.py` |
-| `--force` overwrites | `registry/push/test_push_refused.py::test_force_builds_anew_and_does_not_move_a_tag` |
+| `--force` overwrites | `integration/registry/push/test_refused.py::test_force_builds_anew_and_does_not_move_a_tag` |
 | a registry error is "not there" | `unit/registry/test_publish.py::test_an_unreachable_target_is_no_absent_tag` |
-| dirty: too late | `registry/push/test_push_refused.py::test_a_dirty_tree_is_refused_before_anything_is_done` |
+| dirty: too late | `integration/registry/push/test_refused.py::test_a_dirty_tree_is_refused_before_anything_is_done` |
 | outside git the tag is `latest` | `unit/fingerprint/test_linuxkit_tags.py::test_outside_git_there_is_no_tag` |
-| a git tag publishes a release | `registry/push/test_push_refused.py::test_a_git_tag_publishes_no_release` |
+| a git tag publishes a release | `integration/registry/push/test_refused.py::test_a_git_tag_publishes_no_release` |
 | one package and one architecture at a time | `test_packages_and_platforms_are_built_side_by_side` |
 | five git processes a package | `integration/build/test_startup.py::test_tags_of_fifty_packages` |
 | an index is overwritten in races | `integration/registry/test_pushers.py::test_eight_pushers` |
