@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import queue
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Self
 
@@ -31,14 +31,13 @@ class Layer:
 def write_layer(layout: Layout, difference: Difference, *, epoch: int) -> Layer:
     """Write a difference as a compressed layer into the store. `epoch` is every entry's time."""
     with layout.writer() as blob:
-        diff = hashlib.sha256()
-        with GzipMembers(blob.write) as compressed, _Pipe(diff.update) as hashed:
+        with GzipMembers(blob.write) as compressed, _DiffId() as diff_id:
             for chunk in _chunks(_tar(difference, epoch)):
                 compressed.put(chunk)
-                hashed.put(chunk)
+                diff_id.put(chunk)
         descriptor = Descriptor(LAYER_GZIP, blob.digest, blob.size)
         layout.adopt(blob)
-    return Layer(descriptor, Digest("sha256", diff.hexdigest()))
+    return Layer(descriptor, diff_id.value())
 
 
 def _tar(difference: Difference, epoch: int) -> Iterator[bytes]:
@@ -88,34 +87,29 @@ def _chunks(pieces: Iterable[bytes]) -> Iterator[bytes]:
         yield b"".join(gathered)
 
 
-class _Pipe:
-    """Chunks worked on in a thread of their own, in order; an error there is raised where chunks are put."""
+class _DiffId:
+    """The digest of all chunks, computed in a thread of its own, so that nobody waits for it."""
 
-    def __init__(self, work: Callable[[bytes], object]) -> None:
-        self._work = work
+    def __init__(self) -> None:
+        self._hash = hashlib.sha256()
         self._queue: queue.Queue[bytes | None] = queue.Queue(_QUEUED)
-        self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
     def put(self, chunk: bytes) -> None:
-        if self._error:
-            raise self._error
         self._queue.put(chunk)
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: object, *rest: object) -> None:
+    def __exit__(self, *_: object) -> None:
         self._queue.put(None)
         self._thread.join()
-        if self._error and kind is None:
-            raise self._error
+
+    def value(self) -> Digest:
+        """The digest, once the block has ended."""
+        return Digest("sha256", self._hash.hexdigest())
 
     def _run(self) -> None:
         while (chunk := self._queue.get()) is not None:
-            if self._error is None:
-                try:
-                    self._work(chunk)
-                except BaseException as error:  # noqa: BLE001 - raised in the thread that puts chunks
-                    self._error = error
+            self._hash.update(chunk)
