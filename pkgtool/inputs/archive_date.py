@@ -24,7 +24,7 @@ def newest_member(path: Path) -> datetime | None:
 
 
 def _of_tar(path: Path) -> datetime | None:
-    with tarfile.open(path, "r|*") as archive:
+    with tarfile.open(path, "r:*") as archive:
         newest = max((member.mtime for member in archive), default=0)
     return datetime.fromtimestamp(int(newest), UTC)
 

@@ -57,7 +57,7 @@ class StoredImage:
         """What the layers hold on top of each other, by path without leading slash. No layer here takes back a tree."""
         found: dict[str, tarfile.TarInfo] = {}
         for layer in self.layers:
-            with tarfile.open(layer, "r|*") as entries:
+            with tarfile.open(layer, "r:*") as entries:
                 for entry in entries:
                     parent, _, name = entry.name.rpartition("/")
                     if name.startswith(".wh."):
