@@ -41,18 +41,28 @@ root = "{root}"
 
 @dataclass
 class Worker:
-    """A buildkitd, running or not. Its state outlives it, as a disk does."""
+    """A buildkitd, running or not.
+
+    One that was killed starts with an empty disk: killed between two of its writes, BuildKit may refuse to work on what
+    it left ("failed to prepare … file exists"), and whose work must be kept is pkgtool.
+    """
 
     machine: Machine
     directory: Path
     authority: Authority
     client: Pair
+    configuration: str
     cpus: str = ""
     process: subprocess.Popen[bytes] | None = field(default=None)
+    deaths: int = 0
+
+    @property
+    def root(self) -> Path:
+        return self.directory / f"root-{self.deaths}"
 
     @property
     def socket(self) -> Path:
-        return self.directory / "root" / "buildkitd.sock"
+        return self.root / "buildkitd.sock"
 
     def node(self, name: str, *platforms: Platform, jobs: int = 2) -> Node:
         """How pkgtool reaches it."""
@@ -66,7 +76,8 @@ class Worker:
 
     def start(self) -> None:
         command = [str(buildkit_program.programs() / "buildkitd"), f"--config={self.directory}/buildkitd.toml"]
-        self.directory.mkdir(exist_ok=True)
+        self.root.mkdir(parents=True)
+        (self.directory / "buildkitd.toml").write_text(self.configuration.format(root=self.root))
         with (self.directory / "log").open("ab") as log:
             self.process = self.machine.start(command, log, cpus=self.cpus)
         for _ in range(600):
@@ -82,6 +93,7 @@ class Worker:
             self.process.kill()
             self.process.wait()
             self.process = None
+            self.deaths += 1
 
     def log(self) -> str:
         return (self.directory / "log").read_text()
@@ -94,18 +106,16 @@ def worker(
     """A running worker. The first of its platforms is what it says to be native."""
     with machine(label) as place:
         own = directory / label
-        (own / "root").mkdir(parents=True)
         server = authority.issue(f"server-{label}", place.address)
         configuration = _CONFIGURATION.format(
-            root=own / "root",
+            root="{root}",
             port=_PORT,
             certificate=server.certificate,
             key=server.key,
             ca=authority.ca,
             platforms=", ".join(f'"{name}"' for name in platforms),
         )
-        (own / "buildkitd.toml").write_text(configuration)
-        made = Worker(place, own, authority, authority.issue(f"client-{label}"), cpus)
+        made = Worker(place, own, authority, authority.issue(f"client-{label}"), configuration, cpus)
         try:
             made.start()
             yield made
