@@ -24,6 +24,7 @@ def newest_member(path: Path) -> datetime | None:
 
 
 def _of_tar(path: Path) -> datetime | None:
+    # Not "r|*": as a stream, a gzip file would end with the first of its members.
     with tarfile.open(path, "r:*") as archive:
         newest = max((member.mtime for member in archive), default=0)
     return datetime.fromtimestamp(int(newest), UTC)

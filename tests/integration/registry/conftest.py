@@ -10,6 +10,7 @@ import pytest
 
 from pkgtool.oci.registry.settings import RegistrySettings, RetryPolicy
 from pkgtool.workflows import registries
+from tests.support.tree import TreeBuilder
 
 QUICK = RetryPolicy(attempts=5, first_wait=0.01, longest_wait=0.05)
 
@@ -48,3 +49,12 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         registries, "RegistrySettings", functools.partial(RegistrySettings, retry=QUICK, read_seconds=5.0)
     )
+
+
+@pytest.fixture
+def packages(request: pytest.FixtureRequest, tree: TreeBuilder) -> TreeBuilder:
+    """The packages that the test's file names in `PACKAGES`, for two platforms, committed."""
+    for name in request.module.PACKAGES:
+        tree.package(name, "arches: [amd64, arm64]\n")
+    tree.commit()
+    return tree

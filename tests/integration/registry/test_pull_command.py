@@ -21,15 +21,6 @@ PACKAGES = ("alpha", "beta")
 
 
 @pytest.fixture
-def packages(tree: TreeBuilder) -> TreeBuilder:
-    """Two packages for two platforms, committed."""
-    for name in PACKAGES:
-        tree.package(name, "arches: [amd64, arm64]\n")
-    tree.commit()
-    return tree
-
-
-@pytest.fixture
 def empty(packages: TreeBuilder, tmp_path: Path) -> CommandLine:
     """The same tree on a machine that has built nothing."""
     return CommandLine(packages.root, tmp_path / "empty-store")

@@ -141,18 +141,18 @@ def test_if_all_workers_are_killed_the_error_names_them_and_the_work_is_kept(
 ) -> None:
     run = Run(tree, tmp_path, *nodes(restarted, both=True))
     bases = {"base linux/amd64", "base linux/arm64"}
-    seen = threading.Event()
+    killers = [threading.Thread(target=worker.kill) for worker in restarted]
 
     def kill(line: StepLog) -> None:
         # A platform's leaves may begin while the other platform's base is still being built.
-        if "leaf" in line.step and "RUN" in line.line and bases <= run.built and not seen.is_set():
-            seen.set()
-            for worker in restarted:
-                threading.Thread(target=worker.kill).start()
+        if "leaf" in line.step and "RUN" in line.line and bases <= run.built and killers[0].ident is None:
+            for killer in killers:
+                killer.start()
 
     run.on_line = kill
     report = run()
-    assert seen.is_set()
+    for killer in killers:
+        killer.join()
     failed = [report.results.by_step[step].error for step in report.results.with_outcome(Outcome.FAILED)]
     assert failed
     for error in failed:

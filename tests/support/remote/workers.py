@@ -44,7 +44,7 @@ class Worker:
     """A buildkitd, running or not.
 
     One that was killed starts with an empty disk: killed between two of its writes, BuildKit may refuse to work on what
-    it left ("failed to prepare … file exists"), and whose work must be kept is pkgtool.
+    it left, and it is pkgtool that must lose nothing.
     """
 
     machine: Machine

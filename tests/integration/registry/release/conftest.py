@@ -10,17 +10,6 @@ from tests.support.registry.built_tree import Built, fill
 from tests.support.registry.server import State, serving
 from tests.support.tree import TreeBuilder
 
-PACKAGES = ("alpha", "beta", "gamma")
-
-
-@pytest.fixture
-def packages(tree: TreeBuilder) -> TreeBuilder:
-    """Three packages for two platforms, committed."""
-    for name in PACKAGES:
-        tree.package(name, "arches: [amd64, arm64]\n")
-    tree.commit()
-    return tree
-
 
 @pytest.fixture
 def built(packages: TreeBuilder, pkgtool: CommandLine) -> Built:

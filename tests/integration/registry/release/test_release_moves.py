@@ -21,6 +21,8 @@ from tests.support.registry.server import Modes, State, serving
 from tests.support.signing import sign_all, signer
 from tests.support.tree import TreeBuilder
 
+PACKAGES = ("alpha", "beta", "gamma")
+
 
 def decorate(address: str, release: Release) -> dict[str, set[str]]:
     """Sign everything in both formats, and attach an artifact of some other tool; what belongs to each package."""
